@@ -1,0 +1,84 @@
+//! The cable as the conversations see it: two methods, one error.
+//!
+//! Promises: [`Link::recv`] gives 1..=len bytes or an error, never 0; it never drops a byte that arrived.
+//! Time is an argument (`within` is patience for the *next* byte), so this crate owns no clock.
+//! The virtual phone uses the same trait from its own end of the cable.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::error::Error;
+use core::time::Duration;
+
+/// One end of a byte stream between host and phone.
+///
+/// Futures of generic links are not `Send`; a job owns one thread and nothing below it spawns, so the
+/// lint about `async fn` in public traits does not apply.
+#[allow(async_fn_in_trait)]
+pub trait Link {
+    /// Sends all `bytes`, or fails. Bytes handed over count as sent even if the other side never reads them.
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), LinkError>;
+
+    /// Waits up to `within` for at least one byte and returns how many were placed in `into` (1..=`into.len()`).
+    ///
+    /// `Duration::MAX` means: wait for ever (used by the phone's side, never by the host's).
+    async fn recv(&mut self, into: &mut [u8], within: Duration) -> Result<usize, LinkError>;
+}
+
+impl<L: Link + ?Sized> Link for &mut L {
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
+        (**self).send(bytes).await
+    }
+    async fn recv(&mut self, into: &mut [u8], within: Duration) -> Result<usize, LinkError> {
+        (**self).recv(into, within).await
+    }
+}
+
+/// Why the cable gave nothing.
+#[derive(Debug)]
+pub enum LinkError {
+    /// No byte came in this time.
+    Timeout(Duration),
+    /// The other end is gone (cable pulled, port vanished, connection closed).
+    Unplugged,
+    /// The port is held by another program.
+    Busy(String),
+    /// The operating system refused access; the text names the port.
+    Denied(String),
+    /// The user asked to stop.
+    Cancelled,
+    /// Anything else the operating system said.
+    Other(Box<dyn Error + Send + Sync>),
+}
+
+impl core::fmt::Display for LinkError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Timeout(d) => write!(f, "nothing came for {} ms", d.as_millis()),
+            Self::Unplugged => f.write_str("the phone left the cable"),
+            Self::Busy(port) => write!(f, "{port} is in use by another program"),
+            Self::Denied(port) => write!(f, "no permission to open {port}"),
+            Self::Cancelled => f.write_str("stopped by the user"),
+            Self::Other(e) => write!(f, "{e}"),
+        }
+    }
+}
+
+impl Error for LinkError {}
+
+/// Fills `into` completely; `within` is the patience for each next piece.
+///
+/// On an error the bytes received so far are at the front of `into`; their number is in the error's pair.
+pub async fn recv_exact<L: Link>(
+    link: &mut L,
+    into: &mut [u8],
+    within: Duration,
+) -> Result<(), (usize, LinkError)> {
+    let mut have = 0usize;
+    while let Some(rest) = into.get_mut(have..).filter(|r| !r.is_empty()) {
+        match link.recv(rest, within).await {
+            Ok(n) => have = have.saturating_add(n),
+            Err(e) => return Err((have, e)),
+        }
+    }
+    Ok(())
+}
