@@ -19,5 +19,14 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod agent;
+pub mod agent_format;
+pub mod brom;
+pub mod chips;
 pub mod codes;
+pub mod error;
+#[cfg(test)]
+mod fixtures;
 pub mod link;
+pub mod talk;
+pub mod wire;

@@ -1,0 +1,356 @@
+//! `DF`, NAND read back: packets with sums, repeats, and recovery after silence.
+//!
+//! ```text
+//! DF flag kind start length 0    -> 5A page spare unit
+//! pages per packet               -> total
+//!                                <- pages x unit bytes, sum16
+//! 5A next | 69 again | 96 stop
+//! ```
+//! Recovery when the line falls silent inside a read (`da-legacy.md` section 5.5): drain, `96` (ends a waiting DF,
+//! swallowed by the command loop), drain, `72` and exactly `5A 00` or `5A 01`, then a new DF from the first
+//! unconfirmed page. Never `72` first (a waiting DF takes it as "accept"), never `A5` (a command of the loop).
+//! After a recovery a short stretch is asked for in smaller packets, so that one bad place costs little.
+
+use super::{ANSWER, Agent};
+use crate::agent_format::Format;
+use crate::codes::da;
+use crate::error::{Error, ErrorKind};
+use crate::link::{Link, LinkError};
+use crate::wire::checksum::sum16;
+use crate::wire::nand_read::{AddressKind, NandRead, ReadHeader, Shape};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Silence that means the agent stopped or bytes were lost (`da-legacy.md` section 5.5 suggests 10 s).
+const SILENCE: Duration = Duration::from_secs(10);
+/// Silence that ends a drain.
+const QUIET: Duration = Duration::from_millis(200);
+/// Repeats of one packet asked for with `69` (the vendor host's number).
+const REPEATS: u32 = 3;
+/// New requests from the same page before it counts as unreadable.
+const RECOVERIES: u32 = 6;
+/// Tries to find the agent in its command loop, and patience for its answer there.
+const RESYNCS: u32 = 3;
+const RESYNC: Duration = Duration::from_secs(2);
+/// Pages asked for in smaller packets after a recovery.
+const STRETCH: u64 = 64;
+
+/// A chip's page shape, as the report gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageSize {
+    /// Main bytes.
+    pub page: u32,
+    /// Spare bytes.
+    pub spare: u32,
+}
+
+/// What to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// What a unit of the stream holds.
+    pub shape: Shape,
+    /// Address space.
+    pub kind: AddressKind,
+    /// First main-area byte; a multiple of the page size.
+    pub start: u64,
+    /// Main-area bytes; a multiple of the page size, not 0.
+    pub length: u64,
+    /// Pages per packet, at least 1. 0 would make the agent send empty packets for ever.
+    pub pages_per_packet: u32,
+}
+
+/// What went wrong on the way and was mended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mended {
+    /// Packets asked for again because their sum was wrong.
+    pub repeats: u32,
+    /// Requests made anew after silence or too many wrong sums.
+    pub recoveries: u32,
+}
+
+/// A read in progress; [`Reading::next`] gives packet after packet.
+#[derive(Debug)]
+pub struct Reading<'a, L> {
+    agent: &'a mut Agent<L>,
+    order: Order,
+    size: PageSize,
+    /// Pages confirmed so far, counted from the order's start.
+    done: u64,
+    pages: u64,
+    /// The request the agent is in, if any: pages left of it, and pages per packet.
+    open: Option<(u64, u32)>,
+    /// Recoveries since the last confirmed page.
+    tries: u32,
+    mended: Mended,
+    /// What the last failed try ended with.
+    last: String,
+}
+
+/// How one packet ended.
+enum Packet {
+    Whole,
+    BadSum,
+    Silent(String),
+}
+
+impl<L: Link> Agent<L> {
+    /// Begins a read. Nothing goes over the wire before [`Reading::next`], except G1's customary `F0`.
+    pub async fn read(&mut self, order: Order, size: PageSize) -> Result<Reading<'_, L>, Error> {
+        self.talk.step = "read back (DF)";
+        let page = u64::from(size.page);
+        let whole = |n: u64| page != 0 && n.checked_rem(page) == Some(0);
+        if !whole(order.start) || !whole(order.length) || order.length == 0 || order.pages_per_packet == 0 {
+            return Err(self.talk.fail(ErrorKind::BadRequest(format!(
+                "start {:#x} and length {:#x} must be multiples of the page size {page:#x}, the length not 0, \
+                 and a packet at least one page",
+                order.start, order.length
+            ))));
+        }
+        if self.format == Format::G1 {
+            self.fat_info().await?;
+        }
+        let pages = order.length.checked_div(page).unwrap_or(0);
+        Ok(Reading {
+            agent: self,
+            order,
+            size,
+            done: 0,
+            pages,
+            open: None,
+            tries: 0,
+            mended: Mended::default(),
+            last: String::new(),
+        })
+    }
+}
+
+impl<L: Link> Reading<'_, L> {
+    /// Bytes the whole read gives.
+    #[must_use]
+    pub fn total_bytes(&self) -> u64 {
+        self.pages.saturating_mul(u64::from(self.unit()))
+    }
+
+    /// What was mended so far.
+    #[must_use]
+    pub const fn mended(&self) -> Mended {
+        self.mended
+    }
+
+    /// The next packet into `packet` (resized to fit), or `None` when all pages are confirmed.
+    ///
+    /// The sum is verified and the agent answered before this returns, so the caller's work overlaps with the
+    /// next packet on the cable.
+    pub async fn next<'p>(&mut self, packet: &'p mut Vec<u8>) -> Result<Option<&'p [u8]>, Error> {
+        if self.done >= self.pages {
+            return Ok(None);
+        }
+        let mut sums = 0;
+        loop {
+            let (left, per_packet) = match self.open {
+                Some(open) => open,
+                None => self.request().await?,
+            };
+            let pages = left.min(u64::from(per_packet));
+            match self.take_packet(packet, pages).await? {
+                Packet::Whole => {
+                    self.confirm(left, pages, per_packet).await?;
+                    return Ok(Some(packet));
+                }
+                Packet::BadSum if sums < REPEATS => {
+                    sums = sums.saturating_add(1);
+                    self.mended.repeats = self.mended.repeats.saturating_add(1);
+                    self.agent.talk.send(&[da::CONT]).await?;
+                }
+                Packet::BadSum => {
+                    self.last = String::from("its checksum is wrong every time");
+                    sums = 0;
+                    self.recover().await?;
+                }
+                Packet::Silent(what) => {
+                    self.last = what;
+                    sums = 0;
+                    self.recover().await?;
+                }
+            }
+        }
+    }
+
+    const fn unit(&self) -> u32 {
+        self.order.shape.unit(self.size.page, self.size.spare)
+    }
+
+    /// Asks for the pages not confirmed yet, or after a recovery for a stretch of them in smaller packets.
+    async fn request(&mut self) -> Result<(u64, u32), Error> {
+        let mut pages = self.pages.saturating_sub(self.done);
+        let mut per_packet = self.order.pages_per_packet;
+        if self.tries > 0 {
+            pages = pages.min(STRETCH);
+            // 1st retry: a quarter, then a sixteenth, then single pages
+            per_packet = per_packet.checked_shr(self.tries.saturating_mul(2)).unwrap_or(0).max(1);
+        }
+        let page = u64::from(self.size.page);
+        let read = NandRead {
+            shape: self.order.shape,
+            kind: self.order.kind,
+            start: self.order.start.saturating_add(self.done.saturating_mul(page)),
+            length: pages.saturating_mul(page),
+        };
+        let talk = &mut self.agent.talk;
+        talk.step = "read back (DF)";
+        let Some(bytes) = read.encode(self.agent.format) else {
+            return Err(talk.fail(ErrorKind::BadRequest(
+                "an agent of format g1 takes 32-bit addresses only; this range lies beyond".into(),
+            )));
+        };
+        talk.send(&bytes).await?;
+        talk.ack(ANSWER).await?;
+        let header = ReadHeader::decode(&talk.take_array::<{ ReadHeader::BYTES }>(ANSWER).await?)
+            .map_err(|e| talk.fail(ErrorKind::Contradiction(format!("{e}"))))?;
+        let unit = self.order.shape.unit(self.size.page, self.size.spare);
+        let wanted = ReadHeader { page: self.size.page, spare: self.size.spare, unit };
+        if header != wanted {
+            return Err(talk.fail(ErrorKind::Contradiction(format!(
+                "the agent answers the read with pages of {} + {} bytes in units of {}, its report led to {} + {} in {}",
+                header.page, header.spare, header.unit, wanted.page, wanted.spare, wanted.unit
+            ))));
+        }
+        talk.send(&per_packet.to_be_bytes()).await?;
+        let total = match self.agent.format {
+            Format::G1 => u64::from(talk.take_u32(ANSWER).await?),
+            Format::G2 => talk.take_u64(ANSWER).await?,
+        };
+        let wanted = pages.saturating_mul(u64::from(unit));
+        if total != wanted {
+            return Err(talk.fail(ErrorKind::Contradiction(format!(
+                "the agent announces {total} bytes for {pages} pages, {wanted} are due"
+            ))));
+        }
+        self.open = Some((pages, per_packet));
+        Ok((pages, per_packet))
+    }
+
+    /// Takes `pages` units and their sum. The sum is built as the bytes come, to answer at once at the end.
+    async fn take_packet(&mut self, packet: &mut Vec<u8>, pages: u64) -> Result<Packet, Error> {
+        let unit = u64::from(self.unit());
+        let Ok(bytes) = usize::try_from(pages.saturating_mul(unit)) else {
+            return Err(self
+                .agent
+                .talk
+                .fail(ErrorKind::BadRequest("the packet does not fit in memory".into())));
+        };
+        packet.resize(bytes.saturating_add(2), 0);
+        let mut sum = 0u16;
+        let talk = &mut self.agent.talk;
+        let data = packet.get_mut(..bytes).unwrap_or_default();
+        let add = &mut |piece: &[u8]| sum = sum.wrapping_add(sum16(piece));
+        let (have, end) = talk.try_take(data, SILENCE, add).await;
+        match end {
+            Some(LinkError::Timeout(_)) => {
+                let got = packet.get(..have).unwrap_or_default();
+                return Ok(Packet::Silent(what_stopped(got, unit)));
+            }
+            Some(e) => return Err(talk.fail(e)),
+            None => {}
+        }
+        let mut tail = [0; 2];
+        match talk.try_take(&mut tail, SILENCE, &mut |_| {}).await {
+            (_, None) => {}
+            (_, Some(LinkError::Timeout(_))) => {
+                return Ok(Packet::Silent(String::from("the packet's checksum did not come")));
+            }
+            (_, Some(e)) => return Err(talk.fail(e)),
+        }
+        packet.truncate(bytes);
+        Ok(if u16::from_be_bytes(tail) == sum { Packet::Whole } else { Packet::BadSum })
+    }
+
+    async fn confirm(&mut self, left: u64, pages: u64, per_packet: u32) -> Result<(), Error> {
+        self.agent.talk.send(&[da::ACK]).await?;
+        self.done = self.done.saturating_add(pages);
+        self.tries = 0;
+        let left = left.saturating_sub(pages);
+        self.open = (left > 0).then_some((left, per_packet));
+        if left == 0 {
+            self.close().await?;
+        }
+        Ok(())
+    }
+
+    /// Brings the agent back into its command loop, or gives up.
+    async fn recover(&mut self) -> Result<(), Error> {
+        self.open = None;
+        self.tries = self.tries.saturating_add(1);
+        let page = u64::from(self.size.page);
+        if self.tries > RECOVERIES {
+            let address = self.order.start.saturating_add(self.done.saturating_mul(page));
+            let kind = ErrorKind::Unreadable {
+                page: address.checked_div(page).unwrap_or(0),
+                address,
+                tries: self.tries,
+                last: core::mem::take(&mut self.last),
+            };
+            return Err(self.agent.talk.fail(kind));
+        }
+        self.mended.recoveries = self.mended.recoveries.saturating_add(1);
+        let talk = &mut self.agent.talk;
+        talk.step = "recover the read";
+        let mut answer = [0; 2];
+        for _ in 0..RESYNCS {
+            talk.drain(QUIET).await?;
+            talk.send(&[da::STOP]).await?;
+            talk.drain(QUIET).await?;
+            talk.send(&[da::USB_STATUS]).await?;
+            match talk.try_take(&mut answer, RESYNC, &mut |_| {}).await {
+                (_, None) if matches!(answer, [da::ACK, 0 | 1]) => return Ok(()),
+                (_, None | Some(LinkError::Timeout(_))) => {}
+                (_, Some(e)) => return Err(talk.fail(e)),
+            }
+        }
+        Err(talk.unexpected("5a 00 or 5a 01", &answer))
+    }
+
+    /// Makes sure that the agent thinks the read is over too. Otherwise a packet was lost or doubled without
+    /// either side noticing, and what was read is shifted: `72` then brings page data instead of its answer.
+    async fn close(&mut self) -> Result<(), Error> {
+        let talk = &mut self.agent.talk;
+        talk.step = "check that the read has ended (72)";
+        talk.send(&[da::USB_STATUS]).await?;
+        match talk.take_array::<2>(ANSWER).await? {
+            [da::ACK, 0 | 1] => Ok(()),
+            other => Err(talk.unexpected("5a 00 or 5a 01", &other)),
+        }
+    }
+}
+
+/// Explains a packet that fell silent (`da-legacy.md` section 5.5: nine bytes after whole units may be a status).
+fn what_stopped(got: &[u8], unit: u64) -> String {
+    let unit = usize::try_from(unit).unwrap_or(usize::MAX).max(1);
+    let whole = got.len().checked_div(unit).unwrap_or(0).saturating_mul(unit);
+    if let Some([0xa5, 0, 0, hi, lo, a, b, c, d]) = got.get(whole..) {
+        let status = u32::from(u16::from_be_bytes([*hi, *lo]));
+        let address = u32::from_be_bytes([*a, *b, *c, *d]);
+        return format!(
+            "the agent may have reported status {status:#x} ({}) at {address:#x}",
+            crate::wire::status::agent(status)
+        );
+    }
+    format!("the line fell silent after {} bytes of the packet", got.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nine_bytes_after_whole_units_are_read_as_status_and_address() {
+        let mut got = alloc::vec![0x11; 2112];
+        got.extend([0xa5, 0, 0, 0x0c, 0x26, 0, 2, 0, 0]);
+        assert!(what_stopped(&got, 2112).contains("end of the flash"));
+        got.pop();
+        assert!(what_stopped(&got, 2112).contains("silent after 2120 bytes"));
+        assert!(what_stopped(&[], 2112).contains("after 0 bytes"));
+    }
+}
