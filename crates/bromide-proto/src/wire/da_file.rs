@@ -343,13 +343,13 @@ mod tests {
         for stride in [0xd8usize, 0x14 + 0x14] {
             let mut bytes = small();
             bytes[0x68] = 2;
+            bytes.resize(0x200, 0);
             let entry = bytes[0x6c..0x6c + 0x28].to_vec();
             bytes[0x6c + stride..0x6c + stride + 0x28].copy_from_slice(&entry);
             let offset = if stride == 0xd8 { 0x1f0u32 } else { 0xc0 };
             for at in [0x6c + 0x14, 0x6c + stride + 0x14] {
                 bytes[at..at + 4].copy_from_slice(&offset.to_le_bytes());
             }
-            bytes.resize(0x200, 0x55);
             let file = DaFile::parse(&bytes).unwrap();
             assert_eq!(file.entries.len(), 2);
             assert!(file.entries.iter().all(|e| e.damage.is_none() && e.hw_code == 0x6575), "{stride:x}");
