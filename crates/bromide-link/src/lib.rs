@@ -1,1 +1,21 @@
-//! (skeleton)
+//! The native cables: a serial port, a TCP connection, and wrappers that watch or disturb any link.
+//!
+//! Promises: every future of this crate is finished within one poll (it blocks inside, see [`run`]); every
+//! wait looks at its [`Cancel`] at least every 100 ms; nothing here understands what is said on the cable.
+
+mod cancel;
+mod fault;
+mod run;
+mod serial;
+pub mod serial_find;
+mod stream;
+mod tap;
+mod tcp;
+
+pub use cancel::Cancel;
+pub use fault::{Change, Fault, Faulty};
+pub use run::run;
+pub use serial::{BAUD_RATE, OpenOptions, SerialLink};
+pub use stream::STALL;
+pub use tap::{Direction, Tap};
+pub use tcp::TcpLink;

@@ -33,6 +33,8 @@ const ECHO: Duration = Duration::from_secs(10);
 const STATUS: Duration = Duration::from_secs(30);
 /// Status words from here on are errors (`brom-preloader.md` section 2).
 const FIRST_ERROR: u16 = 0x1000;
+/// "Serial link authentication required" (`brom-preloader.md` section 5).
+const AUTH_FIRST: u16 = 0x1d0d;
 /// Upload pieces of the vendor host.
 const PIECE: usize = 0x400;
 
@@ -130,10 +132,9 @@ impl<L: Link> Brom<L> {
         chips::admit(hw_code).map_err(|e| self.talk.fail(e))?;
         let codes = self.versions(hw_code).await?;
         let chip = chips::recognise(codes).map_err(|e| self.talk.fail(e))?;
-        if let Some(address) = chip.extra_read {
-            self.read32(address).await?;
+        if let Err(error) = self.first_registers(chip).await {
+            return Err(self.locked(error).await);
         }
-        self.watchdog_off(chip).await?;
         self.boot_loader().await?;
         let target_config = self.target_config().await?;
         let brom_version = self.brom_version().await?;
@@ -205,6 +206,24 @@ impl<L: Link> Brom<L> {
         let config = self.talk.take_u32(STATUS).await?;
         self.status().await?;
         Ok(TargetConfig(config))
+    }
+
+    async fn first_registers(&mut self, chip: &Chip) -> Result<(), Error> {
+        if let Some(address) = chip.extra_read {
+            self.read32(address).await?;
+        }
+        self.watchdog_off(chip).await
+    }
+
+    /// A phone that wants authentication may refuse its registers before it was asked for its configuration.
+    async fn locked(&mut self, error: Error) -> Error {
+        if !matches!(error.kind, ErrorKind::BromStatus(AUTH_FIRST)) {
+            return error;
+        }
+        match self.target_config().await {
+            Ok(config) => self.talk.fail(ErrorKind::AuthRequired(config.0)),
+            Err(_) => error,
+        }
     }
 
     async fn watchdog_off(&mut self, chip: &Chip) -> Result<(), Error> {

@@ -1,2 +1,56 @@
-//! The command line tool.
-fn main() {}
+//! `bromide`: reads back and checks the storage of MediaTek phones.
+//!
+//! This file starts and ends the program; `cli.rs` says what can be typed, `cmd/` what it does, `report.rs` what
+//! an error advises, `choose.rs` where the phone is.
+
+mod choose;
+mod cli;
+mod cmd;
+mod demo_flash;
+mod front;
+mod json;
+mod numbers;
+mod read_list;
+mod report;
+mod screen;
+mod virtual_phone;
+
+use std::process::ExitCode;
+
+use bromide_link::Cancel;
+use clap::Parser;
+
+use crate::cli::{Cli, Command, Da, Phone};
+use crate::front::Front;
+use crate::report::Failure;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let cancel = Cancel::new();
+    let flag = cancel.clone();
+    // Without a handler Ctrl-C still ends the program, only less politely.
+    let _ = ctrlc::set_handler(move || flag.set());
+    let mut front = Front::new(cli.output);
+    let ended = run(cli.command, &mut front, &cancel);
+    front.settle();
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.show(cli.output.json),
+    }
+}
+
+fn run(command: Command, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
+    match command {
+        Command::Read(args) => cmd::read::read(args, front, cancel),
+        Command::ReadList(args) => cmd::read::read_list(args, front, cancel),
+        Command::Info(args) => cmd::info::info(args, front, cancel),
+        Command::Da(Da::List { file }) => cmd::da::list(&file, front),
+        Command::Demo(args) => cmd::demo::demo(args, front, cancel),
+        Command::Phone(Phone::Serve(args)) => cmd::phone::serve(args, front, cancel),
+        Command::Phone(Phone::DemoAgent { format, output }) => cmd::phone::demo_agent(format, &output, front),
+        Command::Phone(Phone::Models) => {
+            cmd::phone::models();
+            Ok(())
+        }
+    }
+}

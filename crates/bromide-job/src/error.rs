@@ -1,0 +1,106 @@
+//! Why a job ended without its result. No advice: the front end knows what the user can do.
+
+use std::io;
+use std::path::PathBuf;
+
+use bromide_image::map::{FindError, PlaceError};
+use bromide_proto::chips::NoEntry;
+use bromide_proto::wire::da_file::DaFileError;
+use thiserror::Error;
+
+use crate::save::SaveError;
+
+/// Why a job ended.
+#[derive(Debug, Error)]
+pub enum JobError {
+    /// The conversation failed.
+    #[error(transparent)]
+    Talk(#[from] bromide_proto::error::Error),
+    /// The container cannot be read from disk.
+    #[error("{}: {error}", path.display())]
+    AgentIo {
+        /// The container.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The container is larger than any container is.
+    #[error("{} has {bytes} bytes; no Download Agent container is that large", path.display())]
+    AgentTooLarge {
+        /// The container.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The container is damaged.
+    #[error("{}: {error}", path.display())]
+    AgentFile {
+        /// The container.
+        path: PathBuf,
+        /// What is wrong.
+        error: DaFileError,
+    },
+    /// The container holds nothing for this chip.
+    #[error("{} holds no agent for this chip ({chip})", path.display())]
+    NoEntry {
+        /// The container.
+        path: PathBuf,
+        /// Name and codes of the chip.
+        chip: String,
+        /// Chips the container serves, for the user to compare.
+        serves: String,
+        /// Entries of the same hw code.
+        error: NoEntry,
+    },
+    /// Region 2 of the entry is no NAND table.
+    #[error("{}: region 2 of entry {entry} is no NAND device table: the file and this chip do not fit", path.display())]
+    NoTable {
+        /// The container.
+        path: PathBuf,
+        /// The entry.
+        entry: usize,
+    },
+    /// The wire format of the agent does not follow from the container.
+    #[error("the wire format of this agent is not known (label \"{label}\", sha256 {sha256})")]
+    UnknownFormat {
+        /// The container's label.
+        label: String,
+        /// Digest of region 1.
+        sha256: String,
+    },
+    /// The partition is not in the map, or twice.
+    #[error(transparent)]
+    Partition(#[from] FindError),
+    /// The map does not fit the chip.
+    #[error("the map does not fit this chip: {0}")]
+    Map(#[from] PlaceError),
+    /// A range that cannot be read.
+    #[error("{0}")]
+    Range(String),
+    /// Two rows would write the same file.
+    #[error("two rows would both write {}", .0.display())]
+    SameFile(PathBuf),
+    /// Saving failed.
+    #[error(transparent)]
+    Save(#[from] SaveError),
+}
+
+impl JobError {
+    /// Stable name for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Talk(e) => e.kind.code(),
+            Self::AgentIo { .. } => "da/io",
+            Self::AgentTooLarge { .. } | Self::AgentFile { .. } => "da/damaged",
+            Self::NoEntry { .. } => "da/no-entry",
+            Self::NoTable { .. } => "da/no-table",
+            Self::UnknownFormat { .. } => "da/unknown-format",
+            Self::Partition(_) => "map/partition",
+            Self::Map(_) => "map/does-not-fit",
+            Self::Range(_) => "read/range",
+            Self::SameFile(_) => "read/same-file",
+            Self::Save(e) => e.code(),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What a job tells while it runs. Front ends draw these; nothing here prints.
+
+use bromide_proto::agent::Found;
+use bromide_proto::agent_format::{Because, Format};
+use bromide_proto::brom::Identity;
+use bromide_proto::chips::Choice;
+
+use crate::readback::Done;
+use crate::rows::Row;
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The phone answered the start sequence and said who it is.
+    Phone(&'a Identity),
+    /// This agent was chosen from the container.
+    AgentChosen(&'a Chosen),
+    /// Upload of the agent: bytes sent, bytes in all.
+    AgentUpload(u64, u64),
+    /// NAND records offered, records in all.
+    TableOffer(u64, u64),
+    /// The agent's report.
+    Found(&'a Found),
+    /// A read begins; bytes it will give, its place among all rows (from 1) and their number.
+    ReadStart {
+        /// What is read.
+        row: &'a Row,
+        /// Bytes of the file to come.
+        bytes: u64,
+        /// Place among the rows, from 1.
+        number: usize,
+        /// Rows in all.
+        of: usize,
+    },
+    /// Bytes of the present read confirmed.
+    Read(u64),
+    /// A file is whole, under its final name.
+    Saved(&'a Done),
+    /// Worth knowing.
+    Note(&'a str),
+    /// Worth worrying about.
+    Warning(&'a str),
+}
+
+/// Why this agent, and how it is spoken to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// Text the container carries.
+    pub label: String,
+    /// Position of the entry in the container.
+    pub entry: usize,
+    /// hw code, hw version, sw version of the entry.
+    pub codes: (u16, u16, u16),
+    /// How sure the choice is.
+    pub choice: Choice,
+    /// Wire format.
+    pub format: Format,
+    /// What the format rests on.
+    pub because: Because,
+    /// Bytes to upload, signature included.
+    pub bytes: usize,
+    /// Records of the NAND table, terminator included.
+    pub records: usize,
+    /// SHA-256 of the bytes to upload, lower-case hex.
+    pub sha256: String,
+}
+
+/// Receives events.
+pub type Tell<'t> = dyn FnMut(Event<'_>) + 't;

@@ -1,0 +1,260 @@
+//! What to read, as rows: file, shape, address space, start, length. The vendor tool's read-back list.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use bromide_image::map::{ChipShape, Map, Placed};
+use bromide_nand::Geometry;
+use bromide_proto::wire::nand_read::{AddressKind, Shape};
+
+use crate::error::JobError;
+
+/// One thing to read into one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Name for people: a partition's, or the range.
+    pub name: String,
+    /// File to write.
+    pub target: PathBuf,
+    /// Bytes per page in the file.
+    pub shape: Shape,
+    /// Address space of `start`.
+    pub kind: AddressKind,
+    /// First main-area byte.
+    pub start: u64,
+    /// Main-area bytes.
+    pub length: u64,
+}
+
+/// What the user asked for, before the chip is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Want {
+    /// A partition by name into a file.
+    Partition {
+        /// Name or alias.
+        name: String,
+        /// File to write.
+        target: PathBuf,
+    },
+    /// Every partition of the map into a folder, one file each.
+    All {
+        /// Folder.
+        folder: PathBuf,
+    },
+    /// A range of addresses into a file.
+    Range {
+        /// First main-area byte.
+        start: u64,
+        /// Main-area bytes.
+        length: u64,
+        /// File to write.
+        target: PathBuf,
+    },
+    /// The chip from its first byte to the end of the address space.
+    WholeChip {
+        /// File to write.
+        target: PathBuf,
+    },
+}
+
+/// A wish with its shape and address space.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// What.
+    pub want: Want,
+    /// Bytes per page.
+    pub shape: Shape,
+    /// Address space. Partitions are counted in the logical one; physically the same numbers are read as they are.
+    pub kind: AddressKind,
+}
+
+/// Wishes become rows once the chip is known. Everything that contradicts the chip is refused here, before the
+/// first page is asked for. `remarks` hears what was assumed.
+pub fn resolve(
+    wishes: &[Wish],
+    map: Option<&Map>,
+    geometry: &Geometry,
+    pool_blocks: u32,
+    remarks: &mut dyn FnMut(&str),
+) -> Result<Vec<Row>, JobError> {
+    let needs_map = wishes.iter().any(|w| matches!(w.want, Want::Partition { .. } | Want::All { .. }));
+    let shape = ChipShape { bytes: geometry.chip_bytes(), block_bytes: geometry.block_bytes(), pool_blocks };
+    let placement = match map {
+        Some(map) => Some(map.place(&shape)?),
+        None if needs_map => {
+            return Err(JobError::Range("a partition is asked for by name, but there is no map".into()));
+        }
+        None => None,
+    };
+    for note in placement.iter().flat_map(|p| &p.notes) {
+        remarks(note);
+    }
+    let mut rows = Vec::new();
+    for wish in wishes {
+        let row = |name: &str, target: PathBuf, start, length| Row {
+            name: name.to_owned(),
+            target,
+            shape: wish.shape,
+            kind: wish.kind,
+            start,
+            length,
+        };
+        match (&wish.want, &placement) {
+            (Want::Partition { name, target }, Some(p)) => {
+                let placed = p.find(name)?;
+                remark(placed, remarks);
+                rows.push(row(&placed.name, target.clone(), placed.start, placed.size));
+            }
+            (Want::All { folder }, Some(p)) => {
+                for placed in p.partitions.iter().filter(|placed| placed.size > 0) {
+                    remark(placed, remarks);
+                    rows.push(row(
+                        &placed.name,
+                        folder.join(file_name(&placed.name)),
+                        placed.start,
+                        placed.size,
+                    ));
+                }
+            }
+            (Want::Partition { .. } | Want::All { .. }, None) => {} // refused above
+            (Want::Range { start, length, target }, _) => {
+                rows.push(row(&format!("{start:#x}+{length:#x}"), target.clone(), *start, *length));
+            }
+            (Want::WholeChip { target }, _) => {
+                let end = end_of(wish.kind, geometry, pool_blocks);
+                rows.push(row("the whole chip", target.clone(), 0, end));
+            }
+        }
+    }
+    let mut targets = BTreeSet::new();
+    for row in &rows {
+        within_chip(row, geometry, pool_blocks)?;
+        if !targets.insert(row.target.clone()) {
+            return Err(JobError::SameFile(row.target.clone()));
+        }
+    }
+    Ok(rows)
+}
+
+/// End of an address space in main-area bytes: the pool is outside the logical one.
+fn end_of(kind: AddressKind, geometry: &Geometry, pool_blocks: u32) -> u64 {
+    let pool = match kind {
+        AddressKind::Logical => u64::from(pool_blocks) * u64::from(geometry.block_bytes()),
+        AddressKind::Physical => 0,
+    };
+    geometry.chip_bytes().saturating_sub(pool)
+}
+
+fn within_chip(row: &Row, geometry: &Geometry, pool_blocks: u32) -> Result<(), JobError> {
+    let page = u64::from(geometry.page);
+    for (what, value) in [("start", row.start), ("length", row.length)] {
+        if value % page != 0 {
+            let below = value - value % page;
+            return Err(JobError::Range(format!(
+                "{}: the {what} {value:#x} is no multiple of the page size {page:#x}; the next ones are {below:#x} and {:#x}",
+                row.name,
+                below.saturating_add(page)
+            )));
+        }
+    }
+    if row.length == 0 {
+        return Err(JobError::Range(format!("{}: the length is 0, nothing to read", row.name)));
+    }
+    let end = end_of(row.kind, geometry, pool_blocks);
+    let last = row.start.saturating_add(row.length);
+    if last > end {
+        let space = match row.kind {
+            AddressKind::Logical => format!(
+                "logical addresses end at {end:#x} (the last {pool_blocks} blocks are the bad-block pool)"
+            ),
+            AddressKind::Physical => format!("the chip ends at {end:#x}"),
+        };
+        return Err(JobError::Range(format!("{}: it would end at {last:#x}, but {space}", row.name)));
+    }
+    Ok(())
+}
+
+fn remark(placed: &Placed, remarks: &mut dyn FnMut(&str)) {
+    // The start of a /proc/mtd entry is always a sum and a scatter size always a difference; only guesses about
+    // the end of the chip are worth a line each.
+    use bromide_image::map::Derived::{SizeToEnd, SizeToPoolLessPmt, SizeToReserved};
+    if let Some(derived @ (SizeToEnd | SizeToPoolLessPmt | SizeToReserved)) = placed.derived {
+        remarks(&format!("{}: {derived}", placed.name));
+    }
+}
+
+/// File name for a partition: its name, kept harmless. A map is foreign text and may hold anything.
+fn file_name(partition: &str) -> PathBuf {
+    let safe: String = partition
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' })
+        .collect();
+    let safe = safe.trim_start_matches('.');
+    Path::new(if safe.is_empty() { "unnamed" } else { safe }).with_added_extension("img")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bromide_image::map;
+
+    const SCATTER: &[u8] = b"PRELOADER 0x0\n{\n}\nANDROID 0x40000\n{\n}\nUSRDATA 0x80000\n{\n}\n__NODL_BMTPOOL 0xFFFF0010\n{\n}\n";
+
+    fn chip() -> Geometry {
+        Geometry::new(2048, 64, 64, 64).unwrap()
+    }
+
+    fn rows(want: Want, kind: AddressKind) -> Result<Vec<Row>, JobError> {
+        let map = map::parse(SCATTER).unwrap();
+        let wish = Wish { want, shape: Shape::AsStored, kind };
+        resolve(&[wish], Some(&map), &chip(), 16, &mut |_| {})
+    }
+
+    fn range(start: u64, length: u64) -> Want {
+        Want::Range { start, length, target: "x.img".into() }
+    }
+
+    #[test]
+    fn a_partition_is_found_by_its_alias_and_sized_by_its_neighbour() {
+        let want = Want::Partition { name: "system".into(), target: "s.img".into() };
+        let rows = rows(want, AddressKind::Logical).unwrap();
+        assert_eq!((rows[0].name.as_str(), rows[0].start, rows[0].length), ("ANDROID", 0x40000, 0x40000));
+    }
+
+    #[test]
+    fn all_partitions_get_a_harmless_file_each() {
+        let all = rows(Want::All { folder: "dump".into() }, AddressKind::Logical).unwrap();
+        let names: Vec<_> = all.iter().map(|r| r.target.to_string_lossy().into_owned()).collect();
+        assert_eq!(names, ["dump/PRELOADER.img", "dump/ANDROID.img", "dump/USRDATA.img"]);
+        assert_eq!(file_name("../../etc/passwd"), Path::new("_.._etc_passwd.img"));
+        assert_eq!(file_name(".."), Path::new("unnamed.img"));
+    }
+
+    #[test]
+    fn ranges_off_the_page_grid_or_off_the_chip_are_refused_with_numbers() {
+        let refusal = |want, kind| rows(want, kind).unwrap_err().to_string();
+        assert!(refusal(range(0x801, 0x800), AddressKind::Logical).contains("0x800 and 0x1000"));
+        assert!(refusal(range(0, 0), AddressKind::Logical).contains("nothing to read"));
+        let pool_start = 48 * 0x20000;
+        assert!(refusal(range(pool_start, 0x800), AddressKind::Logical).contains("bad-block pool"));
+        assert!(rows(range(pool_start, 0x800), AddressKind::Physical).is_ok());
+        assert!(refusal(range(64 * 0x20000, 0x800), AddressKind::Physical).contains("chip ends"));
+        assert!(rows(range(u64::MAX - 0x7ff, 0x800), AddressKind::Physical).is_err());
+    }
+
+    #[test]
+    fn the_whole_chip_ends_where_its_address_space_does() {
+        let whole = |kind| rows(Want::WholeChip { target: "c".into() }, kind).unwrap()[0].length;
+        assert_eq!(whole(AddressKind::Physical), 64 * 0x20000);
+        assert_eq!(whole(AddressKind::Logical), 48 * 0x20000);
+    }
+
+    #[test]
+    fn two_rows_into_one_file_are_refused() {
+        let map = map::parse(SCATTER).unwrap();
+        let wish = Wish { want: range(0, 0x800), shape: Shape::MainOnly, kind: AddressKind::Logical };
+        let twice = [wish.clone(), wish];
+        let error = resolve(&twice, Some(&map), &chip(), 16, &mut |_| {}).unwrap_err();
+        assert!(matches!(error, JobError::SameFile(_)));
+    }
+}

@@ -1,0 +1,198 @@
+//! The place of a file: interim name, what stands in the way, room on the disk, and the step to the final name.
+
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata};
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with, statvfs};
+use rustix::io::Errno;
+
+use super::SaveError;
+
+/// Where a file will be and where it is until it is whole.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) target: PathBuf,
+    pub(super) part: PathBuf,
+    folder: PathBuf,
+}
+
+impl Place {
+    pub(super) fn new(target: &Path) -> Result<Self, SaveError> {
+        let text = target.as_os_str().as_encoded_bytes();
+        if target.file_name().is_none() || text.ends_with(b"/") || text.ends_with(b"/.") {
+            return Err(SaveError::NoName(target.to_owned()));
+        }
+        Ok(Self { target: target.to_owned(), part: with_suffix(target, ".part"), folder: folder_of(target) })
+    }
+
+    /// Whether `needed` bytes can be saved here: see [`super::Save::create`].
+    pub(super) fn check(&self, force: bool, needed: u64) -> Result<(), SaveError> {
+        if !self.folder.is_dir() {
+            return Err(SaveError::NoFolder(self.folder.clone()));
+        }
+        match lstat(&self.target)? {
+            Some(found) if !found.is_file() => return Err(SaveError::NotAFile(self.target.clone())),
+            Some(_) if !force => return Err(SaveError::Exists(self.target.clone())),
+            _ => {}
+        }
+        let mut reclaimed = 0;
+        match lstat(&self.part)? {
+            Some(found) if !force => {
+                return Err(SaveError::PartExists { part: self.part.clone(), bytes: found.len() });
+            }
+            Some(found) if found.is_dir() => return Err(SaveError::NotAFile(self.part.clone())),
+            Some(found) => reclaimed = found.blocks().saturating_mul(512), // the unit of st_blocks everywhere
+            None => {}
+        }
+        let free = free_bytes(&self.folder)?.saturating_add(reclaimed);
+        if free < needed {
+            return Err(SaveError::DiskFull { folder: self.folder.clone(), needed, free });
+        }
+        Ok(())
+    }
+
+    /// Creates the interim file, empty, ours alone; never through a link.
+    pub(super) fn create(&self, force: bool) -> Result<File, SaveError> {
+        if force {
+            self.discard_part()?;
+        }
+        let file = match File::options().write(true).create_new(true).open(&self.part) {
+            Ok(file) => file,
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+                return Err(SaveError::PartExists { part: self.part.clone(), bytes: 0 });
+            }
+            Err(e) => return Err(SaveError::io("create", &self.part)(e)),
+        };
+        self.lock(&file)?;
+        self.still_ours(&file)?;
+        Ok(file)
+    }
+
+    /// Removes an interrupted run's file, unless that run is still going on.
+    fn discard_part(&self) -> Result<(), SaveError> {
+        let Some(found) = lstat(&self.part)? else { return Ok(()) };
+        if found.is_file() {
+            let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = rustix::fs::open(&self.part, flags, rustix::fs::Mode::empty())
+                .map_err(|e| SaveError::io("open", &self.part)(e.into()))?;
+            let file = File::from(file);
+            self.lock(&file)?;
+            self.still_ours(&file)?;
+            return fs::remove_file(&self.part).map_err(SaveError::io("remove", &self.part));
+        }
+        fs::remove_file(&self.part).map_err(SaveError::io("remove", &self.part))
+    }
+
+    /// The lock lasts as long as the open file, so it cannot be left behind.
+    fn lock(&self, file: &File) -> Result<(), SaveError> {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => Err(SaveError::PartBusy(self.part.clone())),
+            // Some network file systems have no locks; then still_ours() has to do.
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Refuses when the interim name no longer stands for this very file.
+    fn still_ours(&self, file: &File) -> Result<(), SaveError> {
+        let ours = file.metadata().map_err(SaveError::io("look at", &self.part))?;
+        match lstat(&self.part)? {
+            Some(named) if (named.dev(), named.ino()) == (ours.dev(), ours.ino()) => Ok(()),
+            _ => Err(SaveError::PartGone(self.part.clone())),
+        }
+    }
+
+    /// Gives the interim file, whose content must be durable already, its final name.
+    pub(super) fn commit(&self, file: &File, force: bool) -> Result<(), SaveError> {
+        self.still_ours(file)?;
+        let renamed =
+            if force { fs::rename(&self.part, &self.target) } else { rename_new(&self.part, &self.target) };
+        match renamed {
+            Ok(()) => sync_folder(&self.folder),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => Err(SaveError::Exists(self.target.clone())),
+            Err(e) => Err(SaveError::io("rename", &self.part)(e)),
+        }
+    }
+}
+
+/// Writes a small file beside others under an interim name, durable, then gives it its name, replacing an older one.
+pub(crate) fn replace_file(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), SaveError> {
+    let part = with_suffix(path, ".part");
+    remove_if_there(&part)?;
+    let file = File::options().write(true).create_new(true).open(&part);
+    let mut file = BufWriter::new(file.map_err(SaveError::io("create", &part))?);
+    let written = write(&mut file).and_then(|()| file.flush()).and_then(|()| file.get_ref().sync_all());
+    let moved = written
+        .map_err(SaveError::io("write", &part))
+        .and_then(|()| fs::rename(&part, path).map_err(SaveError::io("rename", &part)));
+    if moved.is_err() {
+        let _ = fs::remove_file(&part); // half a report is of no use to anybody
+    }
+    moved?;
+    sync_folder(&folder_of(path))
+}
+
+/// Removes a file that may not be there.
+pub(crate) fn remove_if_there(path: &Path) -> Result<(), SaveError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(SaveError::io("remove", path)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// `NAME` with this at its end.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// The folder a file is in; the present one for a bare name.
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Bytes an ordinary user may still write to this folder's file system.
+fn free_bytes(folder: &Path) -> Result<u64, SaveError> {
+    let stat = statvfs(folder).map_err(|e| SaveError::io("look at", folder)(e.into()))?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// What has this name, links not followed; `None` if nothing has.
+fn lstat(path: &Path) -> Result<Option<Metadata>, SaveError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok(Some(found)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(SaveError::io("look at", path)(e)),
+    }
+}
+
+/// Renames unless the new name is taken.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Not every file system can; then look first, which leaves a gap of microseconds.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match fs::symlink_metadata(to) {
+            Err(e) if e.kind() == ErrorKind::NotFound => fs::rename(from, to),
+            Err(e) => Err(e),
+            Ok(_) => Err(ErrorKind::AlreadyExists.into()),
+        },
+        other => Ok(other?),
+    }
+}
+
+/// Makes a rename durable.
+fn sync_folder(folder: &Path) -> Result<(), SaveError> {
+    match File::open(folder).and_then(|f| f.sync_all()) {
+        // Some file systems refuse to sync a folder; the file itself is durable already.
+        Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::PermissionDenied) => Ok(()),
+        other => other.map_err(SaveError::io("save the folder", folder)),
+    }
+}

@@ -1,0 +1,100 @@
+//! From a cable to a running agent: the steps every job begins with.
+
+use std::time::Duration;
+
+use bromide_nand::Geometry;
+use bromide_proto::agent::{Agent, Exit, Found, Setup};
+use bromide_proto::agent_format::Format;
+use bromide_proto::brom::{Brom, Identity};
+use bromide_proto::error::{Error, ErrorKind};
+use bromide_proto::link::Link;
+use bromide_proto::wire::config::HostConfig;
+
+use crate::agent_file::AgentFile;
+use crate::error::JobError;
+use crate::event::{Event, Tell};
+
+/// Blocks of the bad-block pool where no map says otherwise (`da-legacy.md` section 2.2).
+pub const DEFAULT_POOL: u32 = 80;
+
+/// How to begin.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionOptions {
+    /// How long the phone may stay silent before it is believed absent.
+    pub patience: Duration,
+    /// Overrules the rule for the agent's wire format.
+    pub agent_format: Option<Format>,
+    /// Blocks of the bad-block pool at the end of the chip.
+    pub pool_blocks: u32,
+}
+
+/// A phone whose agent waits for commands.
+#[derive(Debug)]
+pub struct Session<L> {
+    agent: Agent<L>,
+    /// Who the phone is.
+    pub identity: Identity,
+    /// What its agent found.
+    pub found: Found,
+    /// Blocks of the pool the agent was told.
+    pub pool_blocks: u32,
+}
+
+impl<L: Link> Session<L> {
+    /// Start sequence, identity, agent, report. Refuses early: nothing is uploaded before the container is
+    /// known to hold an agent for this very chip.
+    pub async fn begin(
+        link: L,
+        da: &AgentFile,
+        options: &SessionOptions,
+        tell: &mut Tell<'_>,
+    ) -> Result<Self, JobError> {
+        let mut brom = Brom::hello(link, options.patience).await?;
+        let identity = brom.identity().await?;
+        tell(Event::Phone(&identity));
+        let agent = da.agent_for(&identity, options.agent_format)?;
+        tell(Event::AgentChosen(&agent.chosen));
+        let talk = brom
+            .start_agent(&identity, &agent.upload, &mut |done, total| tell(Event::AgentUpload(done, total)))
+            .await?;
+        let setup = Setup {
+            format: agent.chosen.format,
+            config: HostConfig {
+                brom_version: identity.brom_version,
+                bl_version: identity.bl_version,
+                pool_blocks: options.pool_blocks,
+            },
+            records: &agent.records,
+        };
+        let (agent, found) =
+            Agent::meet(talk, &setup, &mut |done, total| tell(Event::TableOffer(done, total))).await?;
+        tell(Event::Found(&found));
+        Ok(Self { agent, identity, found, pool_blocks: options.pool_blocks })
+    }
+
+    /// The agent in its command loop.
+    pub fn agent(&mut self) -> &mut Agent<L> {
+        &mut self.agent
+    }
+
+    /// Shape of the NAND chip, or why there is none to read.
+    pub fn geometry(&self) -> Result<Geometry, JobError> {
+        let nand = &self.found.report.nand;
+        let fail = |kind| JobError::Talk(Error { step: "detection report", kind, tail: String::new() });
+        if nand.status != 0 {
+            return Err(fail(ErrorKind::NoNand(nand.status)));
+        }
+        let block = u32::from(nand.page) * u32::from(nand.pages_per_block);
+        let blocks = nand.size.checked_div(block).unwrap_or(0);
+        Geometry::new(nand.page.into(), nand.spare.into(), nand.pages_per_block.into(), blocks)
+            .map_err(|e| fail(ErrorKind::Contradiction(format!("the agent reports an impossible chip: {e}"))))
+    }
+
+    /// Ends the agent. What was read is whole already, so a phone that leaves without its last word is told as a
+    /// warning only.
+    pub async fn finish(self, exit: Exit, tell: &mut Tell<'_>) {
+        if let Err(e) = self.agent.finish(exit).await {
+            tell(Event::Warning(&format!("the phone did not confirm the end of the session ({e})")));
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What the agent itself gets wrong: silent stops, wrong sums, in-band errors, pages that never come.
+
+mod common;
+
+use bromide_job::error::JobError;
+use bromide_job::readback::ReadOptions;
+use bromide_phone::{Boot, Faults, Options, ReadFault, ReadFaultKind};
+use bromide_proto::agent::reading::Mended;
+use bromide_proto::agent_format::Format;
+use bromide_proto::error::ErrorKind;
+use common::*;
+
+const START: u64 = REPLACED * BLOCK;
+const FORMATS: [Format; 2] = [Format::G1, Format::G2];
+
+fn read(format: Format, faults: Faults, pages_per_packet: u32) -> Result<Mended, JobError> {
+    let phone = phone("mt6575", Boot::BootRom, Options { faults, ..Options::default() });
+    let wanted = stored(&phone, START, BLOCK);
+    let folder = folder();
+    let file = folder.path().join("block.img");
+    let options = ReadOptions { pages_per_packet, ..read_options() };
+    let wish = range(START, BLOCK, &file);
+    let outcome = job(plug(phone), &da(format), &session_options(), &[wish], &options);
+    assert_eq!(file.exists(), outcome.result.is_ok());
+    let done = outcome.result?;
+    assert!(std::fs::read(&file).unwrap() == wanted);
+    Ok(done[0].mended)
+}
+
+fn stop(page: u32, times: u32, kind: ReadFaultKind) -> Faults {
+    let page = (START / PAGE) as u32 + page;
+    Faults { reads: vec![ReadFault { page, times, kind }], ..Faults::default() }
+}
+
+#[test]
+fn a_silent_stop_is_recovered_by_asking_again_from_the_first_unconfirmed_page() {
+    for format in FORMATS {
+        for page in [0, 1, 31, 63] {
+            for packet in [1, 7, 64] {
+                let mended = read(format, stop(page, 1, ReadFaultKind::SilentStop), packet).unwrap();
+                assert_eq!(
+                    mended,
+                    Mended { repeats: 0, recoveries: 1 },
+                    "{format}, page {page}, {packet} a packet"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_error_inside_the_stream_is_recovered_too() {
+    for format in FORMATS {
+        let mended = read(format, stop(5, 2, ReadFaultKind::InBand { status: 0xc26 }), 16).unwrap();
+        assert_eq!(mended.recoveries, 2);
+    }
+}
+
+#[test]
+fn a_page_that_never_comes_is_named_and_nothing_is_called_whole() {
+    for format in FORMATS {
+        let Err(JobError::Talk(error)) = read(format, stop(5, u32::MAX, ReadFaultKind::SilentStop), 64)
+        else {
+            panic!("a page that never comes cannot be saved")
+        };
+        let ErrorKind::Unreadable { page, address, .. } = error.kind else { panic!("{error}") };
+        assert_eq!((page, address), (START / PAGE + 5, START + 5 * PAGE), "{format}: the very page is named");
+    }
+}
+
+#[test]
+fn an_in_band_status_is_told_when_it_is_the_last_word() {
+    let always = stop(0, u32::MAX, ReadFaultKind::InBand { status: 0xc26 });
+    let text = read(Format::G2, always, 4).unwrap_err().to_string();
+    assert!(text.contains("0xc26"), "{text}");
+}
+
+#[test]
+fn wrong_sums_are_repeated_up_to_three_times_and_then_asked_for_anew() {
+    for format in FORMATS {
+        let sums = |n| Faults { wrong_sums: n, ..Faults::default() };
+        assert_eq!(read(format, sums(0), 64).unwrap(), Mended { repeats: 0, recoveries: 0 });
+        assert_eq!(read(format, sums(3), 64).unwrap(), Mended { repeats: 3, recoveries: 0 });
+        assert_eq!(read(format, sums(4), 64).unwrap(), Mended { repeats: 3, recoveries: 1 });
+        assert!(matches!(
+            read(format, sums(1000), 64),
+            Err(JobError::Talk(e)) if matches!(e.kind, ErrorKind::Unreadable { .. })
+        ));
+    }
+}
+
+#[test]
+fn a_slow_report_and_first_time_processing_are_waited_for() {
+    use std::time::Duration;
+    for format in FORMATS {
+        let slow = Faults {
+            report_delay: Duration::from_secs(8),
+            first_time_processing: Some(Duration::from_secs(90)),
+            ..Faults::default()
+        };
+        read(format, slow, 64).unwrap();
+    }
+}

@@ -1,0 +1,344 @@
+//! A disturbed cable for tests: deterministic faults at chosen bytes, or many at random places from a seed.
+//!
+//! Offsets count the bytes of the *undisturbed* stream in one direction from 0: run once without faults, ask
+//! [`Faulty::seen`] how many bytes passed each way, then repeat the run with a fault at each of them.
+
+use core::time::Duration;
+
+use bromide_proto::link::{Link, LinkError};
+
+use crate::tap::Direction;
+
+/// What happens to a byte of the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The bit with this number (0 is the lowest; taken modulo 8) is inverted.
+    Flip(u8),
+    /// The byte is replaced by this one.
+    Replace(u8),
+    /// This many bytes from here on are lost. 0 changes nothing.
+    Drop(u64),
+    /// A foreign byte comes just before this one, at the moment this one comes.
+    Insert(u8),
+    /// The cable is cut just before this byte: it and everything later, both ways, is lost.
+    Cut,
+}
+
+/// One fault: what happens to which byte of which direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// The stream it happens in.
+    pub direction: Direction,
+    /// The byte it happens to, counted from 0 in the undisturbed stream of that direction.
+    pub at: u64,
+    /// What happens.
+    pub change: Change,
+}
+
+/// A link with faults. Without any it is transparent and only counts.
+#[derive(Debug)]
+pub struct Faulty<L> {
+    link: L,
+    to_phone: Way,
+    from_phone: Way,
+    cut: bool,
+    applied: Vec<Fault>,
+    /// The true byte that an inserted one came before, when there was room for one only.
+    held: Option<u8>,
+}
+
+impl<L: Link> Faulty<L> {
+    /// Puts these faults on `link`. Of several at the same byte of one direction only the first counts, and a
+    /// fault at a byte that an earlier one drops does not happen.
+    pub fn new(link: L, faults: impl IntoIterator<Item = Fault>) -> Self {
+        let (to, from) = faults.into_iter().partition(|f: &Fault| f.direction == Direction::ToPhone);
+        Self::with(link, Faults::chosen(to), Faults::chosen(from))
+    }
+
+    /// About one byte in `to_phone` bytes sent, and one in `from_phone` bytes received, is flipped, replaced,
+    /// preceded by a foreign byte, or lost (alone or with up to 63 after it). 0 means never. The cable is never
+    /// cut. The same seed and the same traffic give the same faults, whatever the chunking.
+    pub fn seeded(link: L, seed: u64, to_phone: u32, from_phone: u32) -> Self {
+        let mut dice = Dice(seed);
+        let to = Faults::random(Direction::ToPhone, to_phone, Dice(dice.roll()));
+        let from = Faults::random(Direction::FromPhone, from_phone, Dice(dice.roll()));
+        Self::with(link, to, from)
+    }
+
+    fn with(link: L, to: Faults, from: Faults) -> Self {
+        let way = |faults| Way { seen: 0, losing: 0, faults };
+        let (to_phone, from_phone) = (way(to), way(from));
+        Self { link, to_phone, from_phone, cut: false, applied: Vec::new(), held: None }
+    }
+
+    /// Bytes of the undisturbed stream that passed (or were lost) so far.
+    pub fn seen(&self, direction: Direction) -> u64 {
+        match direction {
+            Direction::ToPhone => self.to_phone.seen,
+            Direction::FromPhone => self.from_phone.seen,
+        }
+    }
+
+    /// The faults that really happened, in order.
+    pub fn applied(&self) -> &[Fault] {
+        &self.applied
+    }
+
+    /// The link underneath.
+    pub fn into_inner(self) -> L {
+        self.link
+    }
+
+    /// Receives the byte (or, for [`Change::Drop`], the bytes) that `fault` is about and does it to them.
+    /// Returns how many bytes are left to hand over. Until the byte comes, nothing has happened.
+    async fn strike(&mut self, fault: Fault, into: &mut [u8], within: Duration) -> Result<usize, LinkError> {
+        let wanted = if let Change::Drop(count) = fault.change { count } else { 1 };
+        let n = self.link.recv(upto(into, wanted), within).await?;
+        self.from_phone.advance(n);
+        self.from_phone.faults.used();
+        self.applied.push(fault);
+        let came = into[0];
+        match fault.change {
+            Change::Flip(bit) => into[0] = flip(came, bit),
+            Change::Replace(with) => into[0] = with,
+            Change::Insert(extra) => {
+                into[0] = extra;
+                match into.get_mut(1) {
+                    Some(second) => *second = came,
+                    None => self.held = Some(came),
+                }
+                return Ok(into.len().min(2));
+            }
+            Change::Drop(count) => {
+                self.from_phone.losing = count.saturating_sub(n as u64);
+                return Ok(0);
+            }
+            Change::Cut => unreachable!("a cut needs no byte"),
+        }
+        Ok(1)
+    }
+}
+
+impl<L: Link> Link for Faulty<L> {
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
+        if self.cut {
+            return Err(LinkError::Unplugged);
+        }
+        let mut out = Vec::with_capacity(bytes.len() + 1);
+        let mut rest = bytes;
+        while let [first, after @ ..] = rest {
+            match self.to_phone.step() {
+                Step::Pass(most) => {
+                    let (now, later) = rest.split_at(clamp(most, rest.len()));
+                    out.extend_from_slice(now);
+                    self.to_phone.advance(now.len());
+                    rest = later;
+                }
+                Step::Lose(most) => {
+                    let (lost, later) = rest.split_at(clamp(most, rest.len()));
+                    self.to_phone.advance(lost.len());
+                    self.to_phone.losing -= lost.len() as u64;
+                    rest = later;
+                }
+                Step::Hit(fault) => {
+                    self.to_phone.faults.used();
+                    self.applied.push(fault);
+                    match fault.change {
+                        Change::Flip(bit) => out.push(flip(*first, bit)),
+                        Change::Replace(with) => out.push(with),
+                        Change::Insert(extra) => out.extend([extra, *first]),
+                        Change::Drop(count) => {
+                            self.to_phone.losing = count;
+                            continue;
+                        }
+                        Change::Cut => {
+                            self.cut = true;
+                            break;
+                        }
+                    }
+                    self.to_phone.advance(1);
+                    rest = after;
+                }
+            }
+        }
+        if !out.is_empty() {
+            self.link.send(&out).await?;
+        }
+        if self.cut { Err(LinkError::Unplugged) } else { Ok(()) }
+    }
+
+    /// As the link underneath, but `within` is renewed whenever all bytes that came were dropped.
+    async fn recv(&mut self, into: &mut [u8], within: Duration) -> Result<usize, LinkError> {
+        if self.cut {
+            return Err(LinkError::Unplugged);
+        }
+        if into.is_empty() {
+            return self.link.recv(into, within).await;
+        }
+        if let Some(byte) = self.held.take() {
+            into[0] = byte;
+            return Ok(1);
+        }
+        loop {
+            match self.from_phone.step() {
+                Step::Pass(most) => {
+                    let n = self.link.recv(upto(into, most), within).await?;
+                    self.from_phone.advance(n);
+                    return Ok(n);
+                }
+                Step::Lose(most) => {
+                    let n = self.link.recv(upto(into, most), within).await?;
+                    self.from_phone.advance(n);
+                    self.from_phone.losing -= n as u64;
+                }
+                Step::Hit(fault) if fault.change == Change::Cut => {
+                    self.from_phone.faults.used();
+                    self.applied.push(fault);
+                    self.cut = true;
+                    return Err(LinkError::Unplugged);
+                }
+                Step::Hit(fault) => match self.strike(fault, into, within).await? {
+                    0 => {}
+                    n => return Ok(n),
+                },
+            }
+        }
+    }
+}
+
+/// The first `most` bytes of `into`, or all.
+fn upto(into: &mut [u8], most: u64) -> &mut [u8] {
+    let n = clamp(most, into.len());
+    &mut into[..n]
+}
+
+fn clamp(most: u64, len: usize) -> usize {
+    usize::try_from(most).map_or(len, |m| m.min(len))
+}
+
+fn flip(byte: u8, bit: u8) -> u8 {
+    byte ^ (1 << (bit % 8))
+}
+
+/// One direction of the cable.
+#[derive(Debug)]
+struct Way {
+    seen: u64,
+    /// Bytes still to be lost by a [`Change::Drop`] under way.
+    losing: u64,
+    faults: Faults,
+}
+
+/// What is to be done with the next bytes.
+enum Step {
+    /// At most this many (1 or more) pass unharmed.
+    Pass(u64),
+    /// At most this many (1 or more) are lost.
+    Lose(u64),
+    /// The next byte is hit.
+    Hit(Fault),
+}
+
+impl Way {
+    fn step(&mut self) -> Step {
+        if self.losing > 0 {
+            return Step::Lose(self.losing);
+        }
+        match self.faults.next(self.seen) {
+            None => Step::Pass(u64::MAX),
+            Some(fault) if fault.at == self.seen => Step::Hit(fault),
+            Some(fault) => Step::Pass(fault.at - self.seen),
+        }
+    }
+
+    fn advance(&mut self, n: usize) {
+        self.seen += n as u64;
+    }
+}
+
+/// Where the faults of one direction come from.
+#[derive(Debug)]
+enum Faults {
+    /// A list, the next one last.
+    Chosen(Vec<Fault>),
+    /// About one byte in `one_in`.
+    Random { next: Fault, one_in: u32, dice: Dice },
+}
+
+impl Faults {
+    fn chosen(mut list: Vec<Fault>) -> Self {
+        list.sort_by_key(|f| f.at); // stable: of several at one byte the first stays first
+        list.dedup_by_key(|f| f.at);
+        list.reverse();
+        list.retain(|f| f.change != Change::Drop(0));
+        Self::Chosen(list)
+    }
+
+    fn random(direction: Direction, one_in: u32, dice: Dice) -> Self {
+        if one_in == 0 {
+            return Self::Chosen(Vec::new());
+        }
+        let next = Fault { direction, at: 0, change: Change::Drop(0) };
+        let mut faults = Self::Random { next, one_in, dice };
+        faults.used();
+        faults
+    }
+
+    /// The first fault at or after byte `seen`; those before it were swallowed by a drop.
+    fn next(&mut self, seen: u64) -> Option<Fault> {
+        loop {
+            let fault = match self {
+                Self::Chosen(list) => *list.last()?,
+                Self::Random { next, .. } => *next,
+            };
+            if fault.at >= seen {
+                return Some(fault);
+            }
+            self.used();
+        }
+    }
+
+    /// Goes on to the fault after the next one.
+    fn used(&mut self) {
+        match self {
+            Self::Chosen(list) => drop(list.pop()),
+            Self::Random { next, one_in, dice } => {
+                // Distances of 1..=2n-1, all alike, have the mean n.
+                next.at += 1 + dice.below(2 * u64::from(*one_in) - 1);
+                next.change = dice.change();
+            }
+        }
+    }
+}
+
+/// A small generator of pseudo-random numbers (SplitMix64, Steele, Lea and Flood 2014): good enough to
+/// scatter faults, the same on every machine.
+#[derive(Debug)]
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// One of 0..n.
+    fn below(&mut self, n: u64) -> u64 {
+        ((u128::from(self.roll()) * u128::from(n)) >> 64) as u64
+    }
+
+    fn change(&mut self) -> Change {
+        match self.below(5) {
+            0 => Change::Flip(self.below(8) as u8),
+            1 => Change::Replace(self.roll() as u8),
+            2 => Change::Insert(self.roll() as u8),
+            3 => Change::Drop(1),
+            _ => Change::Drop(1 + self.below(64)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! A phone behind a TCP port: one connection is one plug-in.
+
+use core::sync::atomic::Ordering;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
+
+use rustix::event::PollFlags;
+
+use super::fd::{FdLink, LOOK, poll_one};
+use super::{ServeError, Serving, Terms, plug_in};
+use crate::phone::Phone;
+
+/// Serves the phone on this address, for example `127.0.0.1:0`, until the stop flag is set.
+///
+/// Connections are taken one after the other; while one is served the next waits.
+pub fn tcp(
+    phone: &mut Phone,
+    address: &str,
+    terms: Terms<'_>,
+    tell: &mut dyn FnMut(Serving),
+) -> Result<(), ServeError> {
+    let refused = |source| ServeError::Listen { address: address.to_owned(), source };
+    let listener = TcpListener::bind(address).map_err(refused)?;
+    listener.set_nonblocking(true).map_err(refused)?;
+    tell(Serving::At(listener.local_addr().map_err(refused)?.to_string()));
+    while !terms.stop.load(Ordering::Relaxed) {
+        poll_one(listener.as_fd(), PollFlags::IN, LOOK).map_err(|e| ServeError::Wait(e.into()))?;
+        // A connection that failed before it was taken is the caller's loss; the phone waits for the next.
+        if let Ok((stream, _)) = listener.accept()
+            && prepare(&stream).is_ok()
+        {
+            let ended = plug_in(phone, FdLink::new(&stream, terms.stop), terms.pace, tell);
+            drop(stream);
+            tell(Serving::Over(ended));
+        }
+    }
+    Ok(())
+}
+
+/// Echoed bytes must not wait for each other.
+fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_nonblocking(true)
+}

@@ -1,0 +1,302 @@
+//! The command line, types only. The help texts teach: they are the first documentation people meet.
+
+use std::path::PathBuf;
+
+use bromide_proto::agent_format::Format;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::choose::Via;
+use crate::numbers::{bytes, count};
+
+/// Read back and check the storage of MediaTek phones.
+///
+/// The phone is reached through its BootROM or preloader and a Download Agent that you supply: the file the
+/// vendor's flash tool calls DA (MTK_AllInOne_DA.bin or similar). Bromide reads; it changes nothing on the phone.
+///
+/// Try it without a phone: bromide demo
+#[derive(Debug, Parser)]
+#[command(name = "bromide", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+const AFTER_HELP: &str =
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no phone, 4 data differs, 130 interrupted.";
+
+/// How to talk to the user.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Output {
+    /// Print one JSON object per line to standard output instead of text (for programs)
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing but errors and results
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Read a partition, all partitions, a range or the whole chip into files
+    Read(Read),
+    /// Read many ranges or partitions, one file each, as listed in a CSV file
+    ReadList(ReadList),
+    /// Show what phone is on the cable: chip, versions, security, every storage its agent finds
+    Info(Info),
+    /// Look into Download Agent files
+    #[command(subcommand)]
+    Da(Da),
+    /// See the whole job without a phone: build a virtual one, read its system partition back, compare
+    Demo(Demo),
+    /// Virtual phones, for trying things out and for tests
+    #[command(subcommand)]
+    Phone(Phone),
+}
+
+/// Where the phone is and how its agent is started.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Cable {
+    /// Where the phone is: auto, serial:/dev/ttyACM0, tcp:HOST:PORT, or a virtual one: phone:MODEL[?KEY=VALUE&..]
+    ///
+    /// auto waits for the first serial port of a MediaTek phone in BootROM or preloader mode (Linux).
+    /// Keys of a virtual phone: flash=FILE, link=none|full-speed|high-speed, ecc=raw|corrected, agent=g1|g2,
+    /// boot=bootrom|preloader, seed=N.
+    #[arg(long, value_name = "WHERE", default_value = "auto")]
+    pub(crate) via: Via,
+    /// Download Agent container (the vendor's DA file)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) da: PathBuf,
+    /// Wire format of the agent, where it does not follow from the file: g1 for agents of 2013 and before, g2 for 2015 and later
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) agent_format: Option<AgentFormat>,
+    /// Blocks of the bad-block pool at the end of the chip [default: the map's BMTPOOL, else 80]
+    #[arg(long, value_name = "BLOCKS")]
+    pub(crate) pool: Option<u32>,
+    /// Seconds to wait for the phone
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) wait: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum AgentFormat {
+    /// Containers up to v7.1320 (2013)
+    G1,
+    /// Containers of 2015 and later
+    G2,
+}
+
+impl From<AgentFormat> for Format {
+    fn from(f: AgentFormat) -> Self {
+        match f {
+            AgentFormat::G1 => Self::G1,
+            AgentFormat::G2 => Self::G2,
+        }
+    }
+}
+
+/// What a file gets for every page, and how it is written.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Pages {
+    /// Only the main bytes of each page: smaller, but nothing left to check or repair with
+    #[arg(long, conflicts_with = "spare_last")]
+    pub(crate) main_only: bool,
+    /// Main bytes of each page, then its spare bytes, instead of the order stored on the chip
+    #[arg(long)]
+    pub(crate) spare_last: bool,
+    /// Read the chip as it is, bad blocks and all, instead of through the bad-block table
+    #[arg(long)]
+    pub(crate) physical: bool,
+    /// Pages per packet
+    #[arg(long, value_name = "PAGES", default_value_t = 64, value_parser = count)]
+    pub(crate) packet_pages: u32,
+    /// Replace files that exist, and discard what an interrupted run left
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Read a partition, all partitions, a range or the whole chip.
+///
+/// The pages arrive as they are stored, with their spare bytes, and every sector is checked against its parity on
+/// the way. Beside the image you get NAME.report.json (which pages are damaged) and NAME.sha256.
+///
+/// Examples:
+///
+///   bromide read system --map proc_mtd.txt --da DA.bin -o system.img
+///
+///   bromide read --all --map MT6575_scatter.txt --da DA.bin -o dump/
+///
+///   bromide read --at 0x13a0000 --len 0x20000 --da DA.bin -o piece.bin
+///
+/// The map is /proc/mtd of the running phone (adb shell cat /proc/mtd) or a scatter file. Addresses need no map.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Read {
+    /// Partition, by the map's name or a usual alias (system = ANDROID, boot = BOOTIMG, userdata = USRDATA)
+    #[arg(required_unless_present_any = ["all", "at", "chip"], requires = "map")]
+    pub(crate) partition: Option<String>,
+    /// Every partition of the map, one file each
+    #[arg(long, conflicts_with_all = ["partition", "at", "chip"], requires = "map")]
+    pub(crate) all: bool,
+    /// The whole chip
+    #[arg(long, conflicts_with_all = ["partition", "at"])]
+    pub(crate) chip: bool,
+    /// First byte to read, counted in main-area bytes (0x.. or decimal, K, M, G)
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "partition", requires = "len", value_parser = bytes)]
+    pub(crate) at: Option<u64>,
+    /// Main-area bytes to read
+    #[arg(long, value_name = "LENGTH", requires = "at", value_parser = bytes)]
+    pub(crate) len: Option<u64>,
+    /// Partition map: /proc/mtd text or a scatter file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) map: Option<PathBuf>,
+    /// File to write, or the folder with --all [default: NAME.img, or dump with --all]
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) pages: Pages,
+    #[command(flatten)]
+    pub(crate) cable: Cable,
+}
+
+/// Read many ranges or partitions in one session.
+///
+/// The list is CSV with one row per file: FILE,FLAGS,START,LENGTH
+///
+///   recovery.img, 0,          0x980000, 0x500000
+///   boot-raw.bin, 4 physical, 0x480000, 0x20000
+///   system.img,   0,          system
+///
+/// FLAGS are the vendor tool's numbers: 0 as stored with spare, 1 main bytes only, 4 spare last; add the word
+/// physical to pass by the bad-block table. START may be a partition's name when --map is given; LENGTH is then
+/// left out. Lines that begin with # are skipped. Files are placed relative to the folder given by -o.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct ReadList {
+    /// The list
+    pub(crate) list: PathBuf,
+    /// Partition map, where the list names partitions
+    #[arg(long, value_name = "FILE")]
+    pub(crate) map: Option<PathBuf>,
+    /// Folder to write into
+    #[arg(short, long, value_name = "FOLDER", default_value = ".")]
+    pub(crate) output: PathBuf,
+    /// Pages per packet
+    #[arg(long, value_name = "PAGES", default_value_t = 64, value_parser = count)]
+    pub(crate) packet_pages: u32,
+    /// Replace files that exist, and discard what an interrupted run left
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) cable: Cable,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Info {
+    #[command(flatten)]
+    pub(crate) cable: Cable,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Da {
+    /// List the agents of a container: chips, versions, regions, wire format
+    List {
+        /// Download Agent container
+        file: PathBuf,
+    },
+}
+
+/// See the whole job without a phone and without any vendor file.
+///
+/// Builds a virtual MT6575 with a full-size system partition (several hundred invented files), makes a stand-in
+/// for a Download Agent, reads the partition back, compares it byte by byte with the virtual chip, and prints the
+/// line for a real phone. Takes up to 1 GiB of disk meanwhile.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Keep everything in this new folder [default: a temporary folder, removed at the end]
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Phone {
+    /// Serve a virtual phone on a pseudo-terminal or a TCP port until Ctrl-C
+    Serve(Serve),
+    /// Write a stand-in for a Download Agent that only virtual phones accept
+    DemoAgent {
+        /// Wire format it stands for
+        #[arg(long, default_value = "g2")]
+        format: AgentFormat,
+        /// File to write
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// List the models
+    Models,
+}
+
+/// Serve a virtual phone.
+///
+/// Each connection is one plug-in: the phone starts afresh, its flash stays. Example:
+///
+///   bromide phone serve --model mt6575 --flash flash.bin --listen pty:phone.tty
+///
+///   bromide read system --map proc_mtd.txt --da DA.bin --via serial:phone.tty -o system.img
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Serve {
+    /// Model, or a model file of your own (TOML)
+    #[arg(long, default_value = "mt6575")]
+    pub(crate) model: String,
+    /// File that holds the chip, page and spare bytes in chip order; made and filled with an example when missing
+    /// [default: a filled chip in memory, lost at the end]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) flash: Option<PathBuf>,
+    /// pty, pty:LINK (a symbolic link to the terminal is made), or tcp:ADDRESS:PORT
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) listen: Listen,
+    /// Other keys as in --via phone:, for example link=full-speed&ecc=corrected&boot=preloader
+    #[arg(long, value_name = "KEY=VALUE&..", default_value = "")]
+    pub(crate) with: String,
+}
+
+/// Where a virtual phone is offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Listen {
+    Pty(Option<PathBuf>),
+    Tcp(String),
+}
+
+impl std::str::FromStr for Listen {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "pty" => Ok(Self::Pty(None)),
+            Some(("pty", link)) if !link.is_empty() => Ok(Self::Pty(Some(link.into()))),
+            Some(("tcp", address)) if address.contains(':') => Ok(Self::Tcp(address.into())),
+            _ => Err("use pty, pty:LINK_PATH or tcp:ADDRESS:PORT".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn listen_takes_what_the_help_says_and_refuses_the_rest() {
+        assert_eq!("pty".parse(), Ok(Listen::Pty(None)));
+        assert_eq!("pty:x/y".parse(), Ok(Listen::Pty(Some("x/y".into()))));
+        assert_eq!("tcp:127.0.0.1:0".parse(), Ok(Listen::Tcp("127.0.0.1:0".into())));
+        for bad in ["", "tcp:", "tcp:9000", "pty:", "unix:x"] {
+            assert!(bad.parse::<Listen>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The verbs, one file each.
+
+pub(crate) mod da;
+pub(crate) mod demo;
+pub(crate) mod info;
+pub(crate) mod phone;
+pub(crate) mod read;

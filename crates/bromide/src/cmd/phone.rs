@@ -1,0 +1,89 @@
+//! `phone serve`, `phone demo-agent`, `phone models`.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use bromide_link::Cancel;
+use bromide_phone::serve::{self, Serving, Terms};
+use bromide_phone::{Generation, Model, demo_agent};
+
+use crate::cli::{AgentFormat, Listen, Serve};
+use crate::front::Front;
+use crate::report::{Failure, exit};
+use crate::virtual_phone::Spec;
+
+/// `bromide phone serve`: until Ctrl-C.
+pub(crate) fn serve(args: Serve, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
+    let usage =
+        |what: String| Failure::new("phone/cannot-serve", exit::USAGE, what, "bromide phone serve --help");
+    let mut spec: Spec = args.model.parse().map_err(usage)?;
+    spec.keys(&args.with).map_err(usage)?;
+    if args.flash.is_some() {
+        spec.flash = args.flash;
+    }
+    if spec.flash.as_ref().is_some_and(|path| !path.exists()) {
+        front.say("Making the chip: an invented system partition and pages elsewhere");
+    }
+    let mut phone = spec.phone().map_err(usage)?;
+    let terms = Terms { pace: spec.pace, stop: cancel.flag() };
+    let tell = &mut |serving: Serving| say(front, &serving);
+    let ended = match &args.listen {
+        Listen::Pty(link) => serve::pty(&mut phone, link.as_deref(), terms, tell),
+        Listen::Tcp(address) => serve::tcp(&mut phone, address, terms, tell),
+    };
+    ended.map_err(|e| {
+        Failure::new("phone/serve", exit::FAILED, e.to_string(), "choose another address or path")
+    })
+}
+
+/// The address goes to standard output as well: a script waits for that line.
+fn say(front: &mut Front, serving: &Serving) {
+    match (front, serving) {
+        (Front::Json(json), Serving::At(at)) => json.line(&serde_json::json!({"event": "serving", "at": at})),
+        (Front::Json(json), other) => json.line(&serde_json::json!({"event": "phone", "text": text(other)})),
+        (Front::Screen(screen), Serving::At(at)) => {
+            screen.say("The phone waits here; Ctrl-C ends it.");
+            let mut out = std::io::stdout().lock();
+            let _ = writeln!(out, "{at}").and_then(|()| out.flush());
+        }
+        (Front::Screen(screen), other) => screen.say(&text(other)),
+    }
+}
+
+fn text(serving: &Serving) -> String {
+    match serving {
+        Serving::At(at) => at.clone(),
+        Serving::PluggedIn => "plugged in".into(),
+        Serving::Over(ended) => format!("plug-in over: {ended:?}"),
+        Serving::Remark(text) => text.clone(),
+    }
+}
+
+/// `bromide phone demo-agent`.
+pub(crate) fn demo_agent(format: AgentFormat, output: &Path, front: &mut Front) -> Result<(), Failure> {
+    let failed = |e: std::io::Error| {
+        let what = format!("{}: {e}", output.display());
+        Failure::new("file/io", exit::FAILED, what, "choose another file with -o")
+    };
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(output).map_err(failed)?;
+    file.write_all(&demo_agent::container(generation(format))).map_err(failed)?;
+    front.say(&format!("Saved   {} (for virtual phones only)", output.display()));
+    Ok(())
+}
+
+const fn generation(format: AgentFormat) -> Generation {
+    match format {
+        AgentFormat::G1 => Generation::G1,
+        AgentFormat::G2 => Generation::G2,
+    }
+}
+
+/// `bromide phone models`.
+pub(crate) fn models() {
+    for name in Model::names() {
+        if let Ok(model) = Model::builtin(name) {
+            println!("{name:10} {}", model.description);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! `read` and `read-list`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bromide_image::map::{self, Map};
+use bromide_job::agent_file::AgentFile;
+use bromide_job::error::JobError;
+use bromide_job::event::Event;
+use bromide_job::readback::{Done, ReadOptions, read_rows};
+use bromide_job::rows::{Want, Wish, resolve};
+use bromide_job::session::{DEFAULT_POOL, Session, SessionOptions};
+use bromide_link::{Cancel, run};
+use bromide_proto::agent::Exit;
+use bromide_proto::wire::nand_read::{AddressKind, Shape};
+
+use crate::choose::{AnyLink, Via, open};
+use crate::cli::{Cable, Pages, Read, ReadList};
+use crate::front::Front;
+use crate::read_list;
+use crate::report::{Failure, exit};
+
+/// Larger maps are refused unread; the largest scatter file seen has 100 KB.
+const LARGEST_MAP: u64 = 16 << 20;
+
+/// `bromide read`.
+pub(crate) fn read(args: Read, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
+    let wish = Wish { shape: shape(&args.pages), kind: kind(&args.pages), want: want(&args)? };
+    if let Want::All { folder } = &wish.want {
+        make_folder(folder)?;
+    }
+    let options = ReadOptions {
+        force: args.pages.force,
+        pages_per_packet: args.pages.packet_pages,
+        one_sums_file: args.all,
+    };
+    let map = args.map.as_deref().map(load_map).transpose()?;
+    read_wishes(&[wish], map.as_ref(), &args.cable, &options, front, cancel).map(drop)
+}
+
+/// `bromide read-list`.
+pub(crate) fn read_list(args: ReadList, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
+    let text = load(&args.list)?;
+    let wishes = read_list::parse(&text, &args.output).map_err(|what| {
+        let what = format!("{}: {what}", args.list.display());
+        Failure::new("list/bad-row", exit::USAGE, what, "bromide read-list --help shows the columns")
+    })?;
+    let map = args.map.as_deref().map(load_map).transpose()?;
+    make_folder(&args.output)?;
+    let options = ReadOptions { force: args.force, pages_per_packet: args.packet_pages, one_sums_file: true };
+    read_wishes(&wishes, map.as_ref(), &args.cable, &options, front, cancel).map(drop)
+}
+
+/// The whole job: container, cable, session, rows, end.
+pub(crate) fn read_wishes(
+    wishes: &[Wish],
+    map: Option<&Map>,
+    cable: &Cable,
+    options: &ReadOptions,
+    front: &mut Front,
+    cancel: &Cancel,
+) -> Result<Vec<Done>, Failure> {
+    for note in map.iter().flat_map(|m| &m.notes) {
+        front.tell(&Event::Note(note));
+    }
+    let pool = cable.pool.or_else(|| map.and_then(|m| m.pool_blocks)).unwrap_or(DEFAULT_POOL);
+    let via = &cable.via;
+    let (da, link) = prepare(cable, front, cancel)?;
+    let session = session_options(cable, pool);
+    let tell = &mut |event: Event<'_>| front.tell(&event);
+    run(async {
+        let mut session = Session::begin(link, &da, &session, tell).await?;
+        let geometry = session.geometry()?;
+        let rows = resolve(wishes, map, &geometry, pool, &mut |text| tell(Event::Note(text)))?;
+        let done = read_rows(&mut session, &rows, options, tell).await?;
+        session.finish(Exit::PowerOff, tell).await;
+        Ok(done)
+    })
+    .map_err(|e: JobError| Failure::of_job(&e, via))
+}
+
+/// Container first: a wrong file should not cost the user a plug-in.
+pub(crate) fn prepare(
+    cable: &Cable,
+    front: &mut Front,
+    cancel: &Cancel,
+) -> Result<(AgentFile, AnyLink), Failure> {
+    let da = AgentFile::open(&cable.da).map_err(|e| Failure::of_job(&e, &cable.via))?;
+    if !matches!(cable.via, Via::Phone(_)) {
+        front.waiting(&cable.via.to_string(), cable.wait);
+    }
+    let link = open(&cable.via, Duration::from_secs(cable.wait), cancel)?;
+    Ok((da, link))
+}
+
+/// How the session begins, from the command line.
+pub(crate) fn session_options(cable: &Cable, pool_blocks: u32) -> SessionOptions {
+    SessionOptions {
+        patience: Duration::from_secs(cable.wait),
+        agent_format: cable.agent_format.map(Into::into),
+        pool_blocks,
+    }
+}
+
+fn want(args: &Read) -> Result<Want, Failure> {
+    let target = |default: &str| args.output.clone().unwrap_or_else(|| PathBuf::from(default));
+    Ok(match (&args.partition, args.at, args.len) {
+        _ if args.all => Want::All { folder: target("dump") },
+        _ if args.chip => Want::WholeChip { target: target("chip.img") },
+        (_, Some(start), Some(length)) => {
+            Want::Range { start, length, target: target(&format!("{start:#x}.img")) }
+        }
+        (Some(name), _, _) => {
+            let harmless = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+            if args.output.is_none() && !harmless {
+                let advice = "give a file with -o";
+                return Err(Failure::new("usage", exit::USAGE, "this name makes no file name", advice));
+            }
+            Want::Partition { name: name.clone(), target: target(&format!("{name}.img")) }
+        }
+        _ => {
+            let advice = "name a partition, or use --all, --chip, or --at with --len";
+            return Err(Failure::new("usage", exit::USAGE, "nothing to read was named", advice));
+        }
+    })
+}
+
+const fn shape(pages: &Pages) -> Shape {
+    if pages.main_only {
+        Shape::MainOnly
+    } else if pages.spare_last {
+        Shape::SpareLast
+    } else {
+        Shape::AsStored
+    }
+}
+
+const fn kind(pages: &Pages) -> AddressKind {
+    if pages.physical { AddressKind::Physical } else { AddressKind::Logical }
+}
+
+/// Reads and understands a map file.
+pub(crate) fn load_map(path: &Path) -> Result<Map, Failure> {
+    let text = load(path)?;
+    map::parse(&text).map_err(|e| {
+        let advice =
+            "a map is /proc/mtd text (adb shell cat /proc/mtd) or a scatter file; --at and --len need none";
+        Failure::new("map/unreadable", exit::FAILED, format!("{}: {e}", path.display()), advice)
+    })
+}
+
+fn load(path: &Path) -> Result<Vec<u8>, Failure> {
+    use std::io::Read as _;
+    let failed = |what: String| Failure::new("file/io", exit::FAILED, what, "check the file's name");
+    let file = fs::File::open(path).map_err(|e| failed(format!("{}: {e}", path.display())))?;
+    let mut text = Vec::new();
+    file.take(LARGEST_MAP + 1)
+        .read_to_end(&mut text)
+        .map_err(|e| failed(format!("{}: {e}", path.display())))?;
+    if text.len() as u64 > LARGEST_MAP {
+        return Err(failed(format!("{} is too large for a map", path.display())));
+    }
+    Ok(text)
+}
+
+fn make_folder(folder: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(folder).map_err(|e| {
+        let what = format!("{}: {e}", folder.display());
+        Failure::new("file/io", exit::FAILED, what, "choose another folder with -o")
+    })
+}

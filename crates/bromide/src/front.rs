@@ -1,0 +1,57 @@
+//! Where events go: a screen for people or lines for programs.
+
+use bromide_job::event::Event;
+
+use crate::cli::Output;
+use crate::json::Json;
+use crate::screen::Screen;
+
+/// Shows what a job tells.
+pub(crate) enum Front {
+    /// Text and progress bars on standard error, results on standard output.
+    Screen(Screen),
+    /// One JSON object per line on standard output.
+    Json(Json),
+}
+
+impl Front {
+    /// As the user asked.
+    pub(crate) fn new(output: Output) -> Self {
+        if output.json { Self::Json(Json::new()) } else { Self::Screen(Screen::new(output.quiet)) }
+    }
+
+    /// Shows one event.
+    pub(crate) fn tell(&mut self, event: &Event<'_>) {
+        match self {
+            Self::Screen(screen) => screen.tell(event),
+            Self::Json(json) => json.tell(event),
+        }
+    }
+
+    /// The phone is waited for.
+    pub(crate) fn waiting(&mut self, place: &str, seconds: u64) {
+        match self {
+            Self::Screen(screen) => {
+                screen.say(&format!("Waiting up to {seconds} s for the phone at {place}"))
+            }
+            Self::Json(json) => json.line(&serde_json::json!({
+                "event": "waiting", "place": place, "seconds": seconds
+            })),
+        }
+    }
+
+    /// A line about something this tool does itself.
+    pub(crate) fn say(&mut self, text: &str) {
+        match self {
+            Self::Screen(screen) => screen.say(text),
+            Self::Json(json) => json.tell(&Event::Note(text)),
+        }
+    }
+
+    /// Takes unfinished bars off the screen, so that what follows stands alone.
+    pub(crate) fn settle(&mut self) {
+        if let Self::Screen(screen) = self {
+            screen.settle();
+        }
+    }
+}

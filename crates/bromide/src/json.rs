@@ -1,0 +1,145 @@
+//! Events for programs: one JSON object per line on standard output, each with a field `event`.
+//!
+//! Numbers are JSON numbers, addresses and digests strings. Progress is told at most four times a second.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use bromide_job::event::Event;
+use bromide_proto::brom::Boot;
+use serde_json::{Value, json};
+
+/// Least time between two progress lines.
+const PACE: Duration = Duration::from_millis(250);
+
+/// Writes the lines.
+pub(crate) struct Json {
+    last: Option<Instant>,
+    total: u64,
+}
+
+impl Json {
+    pub(crate) const fn new() -> Self {
+        Self { last: None, total: 0 }
+    }
+
+    /// Prints one object. A reader that went away is no reason to stop a dump.
+    pub(crate) fn line(&mut self, value: &Value) {
+        let mut out = std::io::stdout().lock();
+        let _ = writeln!(out, "{value}").and_then(|()| out.flush());
+    }
+
+    pub(crate) fn tell(&mut self, event: &Event<'_>) {
+        if let Event::ReadStart { bytes, .. } = event {
+            self.total = *bytes;
+        }
+        if self.too_soon(event) {
+            return;
+        }
+        let value = self.value(event);
+        self.line(&value);
+    }
+
+    fn too_soon(&mut self, event: &Event<'_>) -> bool {
+        let last_of_its_kind = match event {
+            Event::AgentUpload(done, total) | Event::TableOffer(done, total) => done == total,
+            Event::Read(done) => *done == self.total,
+            _ => return false,
+        };
+        let soon = self.last.is_some_and(|t| t.elapsed() < PACE);
+        if !soon || last_of_its_kind {
+            self.last = Some(Instant::now());
+        }
+        soon && !last_of_its_kind
+    }
+
+    fn value(&self, event: &Event<'_>) -> Value {
+        match event {
+            Event::Phone(id) => json!({
+                "event": "phone",
+                "chip": id.chip.name,
+                "hw_code": hex16(id.codes.hw_code),
+                "sub_code": hex16(id.codes.sub_code),
+                "hw_version": hex16(id.codes.hw_version),
+                "sw_version": hex16(id.codes.sw_version),
+                "boot": match id.boot { Boot::BootRom => "bootrom", Boot::Preloader(_) => "preloader" },
+                "bootrom_version": id.brom_version,
+                "boot_loader_version": id.bl_version,
+                "target_config": format!("{:#010x}", id.target_config.0),
+            }),
+            Event::AgentChosen(c) => json!({
+                "event": "agent",
+                "label": c.label,
+                "entry": c.entry,
+                "format": c.format.to_string(),
+                "bytes": c.bytes,
+                "records": c.records,
+                "sha256": c.sha256,
+            }),
+            Event::AgentUpload(done, total) => json!({"event": "agent-upload", "done": done, "total": total}),
+            Event::TableOffer(done, total) => json!({"event": "table", "done": done, "total": total}),
+            Event::Found(found) => found_value(found),
+            Event::ReadStart { row, bytes, number, of } => json!({
+                "event": "read-start",
+                "name": row.name,
+                "file": row.target.to_string_lossy(),
+                "start": format!("{:#x}", row.start),
+                "length": row.length,
+                "bytes": bytes,
+                "number": number,
+                "of": of,
+            }),
+            Event::Read(done) => json!({"event": "read", "done": done, "total": self.total}),
+            Event::Saved(done) => saved_value(done),
+            Event::Note(text) => json!({"event": "note", "text": text}),
+            Event::Warning(text) => json!({"event": "warning", "text": text}),
+        }
+    }
+}
+
+fn found_value(found: &bromide_proto::agent::Found) -> Value {
+    let nand = &found.report.nand;
+    let codes: Vec<String> = nand.codes.iter().map(|c| format!("{c:02x}")).collect();
+    json!({
+        "event": "storage",
+        "nand": {
+            "status": nand.status,
+            "id": codes,
+            "bytes": nand.size,
+            "page": nand.page,
+            "spare": nand.spare,
+            "pages_per_block": nand.pages_per_block,
+            "bad_block_table": nand.has_bad_block_table,
+        },
+        "nor": {"status": found.report.nor.status, "bytes": found.report.nor.size},
+        "emmc": {"status": found.report.emmc.status, "user_bytes": found.report.emmc.user},
+        "sd": {"status": found.report.sd.status, "bytes": found.report.sd.size},
+    })
+}
+
+fn saved_value(done: &bromide_job::readback::Done) -> Value {
+    let counts = done.saved.pages.as_ref().map(|p| p.counts).unwrap_or_default();
+    json!({
+        "event": "saved",
+        "name": done.row.name,
+        "file": done.row.target.to_string_lossy(),
+        "bytes": done.saved.bytes,
+        "sha256": done.saved.sha256,
+        "report": done.report.to_string_lossy(),
+        "pages": {
+            "total": counts.total(),
+            "clean": counts.clean,
+            "correctable": counts.correctable,
+            "damaged": counts.damaged,
+            "blank": counts.blank,
+            "in_bad_blocks": counts.in_bad_blocks,
+            "not_checked": counts.not_checked,
+        },
+        "repeats": done.mended.repeats,
+        "recoveries": done.mended.recoveries,
+    })
+}
+
+fn hex16(n: u16) -> String {
+    format!("{n:04x}")
+}

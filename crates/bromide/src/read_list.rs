@@ -1,0 +1,124 @@
+//! The CSV list of `read-list`: the vendor tool's read-back table as a text file.
+//!
+//! FILE,FLAGS,START,LENGTH per row. FLAGS 0, 1 or 4 with an optional word `physical`; START an address or a
+//! partition's name (then without LENGTH). A header row that begins with `file` and lines with `#` are skipped.
+
+use std::path::{Component, Path, PathBuf};
+
+use bromide_job::rows::{Want, Wish};
+use bromide_proto::wire::nand_read::{AddressKind, Shape};
+
+use crate::numbers::bytes;
+
+/// Reads the list; targets are placed inside `folder`. The error names the line.
+pub(crate) fn parse(text: &[u8], folder: &Path) -> Result<Vec<Wish>, String> {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .comment(Some(b'#'))
+        .trim(csv::Trim::All)
+        .from_reader(text);
+    let mut wishes = Vec::new();
+    for (number, record) in reader.records().enumerate() {
+        let record = record.map_err(|e| e.to_string())?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let fields: Vec<&str> = record.iter().collect();
+        if number == 0 && fields.first().is_some_and(|f| f.eq_ignore_ascii_case("file")) {
+            continue;
+        }
+        wishes.push(row(&fields, folder).map_err(|what| format!("line {line}: {what}"))?);
+    }
+    if wishes.is_empty() {
+        return Err("the list has no row; write FILE,FLAGS,START,LENGTH".into());
+    }
+    Ok(wishes)
+}
+
+fn row(fields: &[&str], folder: &Path) -> Result<Wish, String> {
+    let (file, flags, start, length) = match *fields {
+        [file, flags, start] | [file, flags, start, ""] => (file, flags, start, None),
+        [file, flags, start, length] => (file, flags, start, Some(length)),
+        _ => return Err(format!("{} fields; write FILE,FLAGS,START,LENGTH", fields.len())),
+    };
+    let target = inside(folder, file)?;
+    let (shape, kind) = flags_of(flags)?;
+    let want = match length {
+        Some(length) => Want::Range { start: bytes(start)?, length: bytes(length)?, target },
+        None if bytes(start).is_ok() => return Err("a row with an address needs a length".into()),
+        None if start.is_empty() => return Err("the start is empty".into()),
+        None => Want::Partition { name: start.to_owned(), target },
+    };
+    Ok(Wish { want, shape, kind })
+}
+
+/// A list is often someone else's file: it may name files in the folder, not elsewhere.
+fn inside(folder: &Path, file: &str) -> Result<PathBuf, String> {
+    let path = Path::new(file);
+    let harmless = path.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+    if file.is_empty() || !harmless || path.file_name().is_none() {
+        return Err(format!("\"{file}\" is no file name inside the output folder"));
+    }
+    Ok(folder.join(path))
+}
+
+fn flags_of(text: &str) -> Result<(Shape, AddressKind), String> {
+    let mut shape = None;
+    let mut kind = AddressKind::Logical;
+    for word in text.split_whitespace() {
+        match word.to_ascii_lowercase().as_str() {
+            "0" | "0x0" => shape = Some(Shape::AsStored),
+            "1" | "0x1" => shape = Some(Shape::MainOnly),
+            "4" | "0x4" => shape = Some(Shape::SpareLast),
+            "physical" => kind = AddressKind::Physical,
+            "logical" => kind = AddressKind::Logical,
+            "2" => {
+                return Err(
+                    "flag 2 (spare only) is not offered: agents of this chip send stale bytes for it".into(),
+                );
+            }
+            "3" => return Err("flag 3 is not offered: its packets cannot be told apart; use 0 or 4".into()),
+            other => return Err(format!("unknown flag \"{other}\"; use 0, 1 or 4, and physical")),
+        }
+    }
+    shape.map(|shape| (shape, kind)).ok_or_else(|| "a flag is missing; use 0, 1 or 4".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_the_help_text_are_understood() {
+        let text = b"file,flags,start,length\n# a comment\nrecovery.img, 0, 0x980000, 0x500000\n\
+                     boot-raw.bin, 4 physical, 0x480000, 128K\nsystem.img,0,system\n";
+        let wishes = parse(text, Path::new("out")).unwrap();
+        assert_eq!(wishes.len(), 3);
+        assert_eq!(
+            wishes[1],
+            Wish {
+                want: Want::Range { start: 0x48_0000, length: 0x2_0000, target: "out/boot-raw.bin".into() },
+                shape: Shape::SpareLast,
+                kind: AddressKind::Physical,
+            }
+        );
+        assert!(matches!(&wishes[2].want, Want::Partition { name, .. } if name == "system"));
+    }
+
+    #[test]
+    fn a_bad_row_is_named_with_its_line() {
+        let error = |text: &str| parse(text.as_bytes(), Path::new(".")).unwrap_err();
+        assert!(error("a,0,0,0x800\nb,2,0,0x800\n").starts_with("line 2: flag 2"));
+        assert!(error("a,0,0x800\n").contains("needs a length"));
+        assert!(error("a,physical,0,0x800\n").contains("flag is missing"));
+        assert!(error("a,0,0,zzz\n").contains("no number"));
+        assert!(error("a\n").contains("1 fields"));
+        assert!(error("").contains("no row"));
+    }
+
+    #[test]
+    fn a_list_cannot_name_files_outside_its_folder() {
+        for name in ["../x", "/etc/passwd", "a/../../b", "", ".."] {
+            assert!(parse(format!("{name},0,0,0x800\n").as_bytes(), Path::new("out")).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Errors for people: what happened, and what to do next. The only place that gives advice and picks exit codes.
+
+use std::process::ExitCode;
+
+use bromide_job::error::JobError;
+use bromide_job::save::SaveError;
+use bromide_proto::error::ErrorKind;
+use bromide_proto::link::LinkError;
+
+use crate::choose::Via;
+
+/// Exit codes, as `--help` lists them.
+pub(crate) mod exit {
+    pub(crate) const FAILED: u8 = 1;
+    pub(crate) const USAGE: u8 = 2;
+    pub(crate) const NO_PHONE: u8 = 3;
+    pub(crate) const DIFFERS: u8 = 4;
+    pub(crate) const INTERRUPTED: u8 = 130;
+}
+
+/// Anything a command can end with.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What happened, one sentence.
+    pub(crate) what: String,
+    /// What to do next.
+    pub(crate) advice: Option<String>,
+    /// The last exchanges with the phone.
+    pub(crate) tail: String,
+    /// Stable name for programs.
+    pub(crate) code: String,
+    /// Exit code.
+    pub(crate) exit: u8,
+}
+
+impl Failure {
+    /// A failure of the command itself, with its cure.
+    pub(crate) fn new(code: &str, exit: u8, what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            advice: Some(advice.into()).filter(|a| !a.is_empty()),
+            tail: String::new(),
+            code: code.to_owned(),
+            exit,
+        }
+    }
+
+    /// A failure of the job, with the advice that fits it.
+    pub(crate) fn of_job(error: &JobError, via: &Via) -> Self {
+        let tail = if let JobError::Talk(e) = error { e.tail.clone() } else { String::new() };
+        Self {
+            what: error.to_string(),
+            advice: job_advice(error, via),
+            tail,
+            code: error.code().to_owned(),
+            exit: job_exit(error),
+        }
+    }
+
+    /// A cable that could not be opened.
+    pub(crate) fn of_link(error: &LinkError, via: &Via) -> Self {
+        let what = match error {
+            LinkError::Timeout(d) => format!("no phone at {via} within {} s", d.as_secs()),
+            other => other.to_string(),
+        };
+        let exit = match error {
+            LinkError::Cancelled => exit::INTERRUPTED,
+            LinkError::Timeout(_) | LinkError::Unplugged => exit::NO_PHONE,
+            _ => exit::FAILED,
+        };
+        Self {
+            what,
+            advice: link_advice(error, via),
+            tail: String::new(),
+            code: ErrorKindCode::of(error).to_owned(),
+            exit,
+        }
+    }
+
+    /// Prints and gives the exit code.
+    pub(crate) fn show(&self, json: bool) -> ExitCode {
+        if json {
+            println!(
+                "{}",
+                serde_json::json!({
+                    "event": "error", "code": self.code, "text": self.what, "advice": self.advice,
+                    "last_exchanges": self.tail.lines().collect::<Vec<_>>(), "exit": self.exit,
+                })
+            );
+        } else {
+            eprintln!("error: {} [{}]", self.what, self.code);
+            if let Some(advice) = &self.advice {
+                eprintln!("  next: {advice}");
+            }
+            if !self.tail.is_empty() {
+                eprintln!("  last exchanges (> sent, < received):");
+                for line in self.tail.lines() {
+                    eprintln!("    {line}");
+                }
+            }
+        }
+        ExitCode::from(self.exit)
+    }
+}
+
+struct ErrorKindCode;
+impl ErrorKindCode {
+    const fn of(error: &LinkError) -> &'static str {
+        match error {
+            LinkError::Timeout(_) => "link/no-phone",
+            LinkError::Unplugged => "link/unplugged",
+            LinkError::Busy(_) => "link/busy",
+            LinkError::Denied(_) => "link/denied",
+            LinkError::Cancelled => "link/cancelled",
+            LinkError::Other(_) => "link/other",
+        }
+    }
+}
+
+const HOW_TO_PLUG_IN: &str = "switch the phone off, start this command again, then plug the phone in; \
+     if it leaves again within seconds, hold Volume-Down while plugging in";
+const POWER_CYCLE: &str = "unplug the phone, take its battery out for a moment (or hold the power key for 10 s), \
+     plug it in again and repeat the command";
+
+fn job_exit(error: &JobError) -> u8 {
+    match error {
+        JobError::Talk(e) => match &e.kind {
+            ErrorKind::Link(LinkError::Cancelled) => exit::INTERRUPTED,
+            ErrorKind::NoHandshake => exit::NO_PHONE,
+            _ => exit::FAILED,
+        },
+        JobError::Partition(_) | JobError::Range(_) | JobError::SameFile(_) => exit::USAGE,
+        _ => exit::FAILED,
+    }
+}
+
+fn link_advice(error: &LinkError, via: &Via) -> Option<String> {
+    Some(match error {
+        LinkError::Timeout(_) | LinkError::Unplugged => match via {
+            Via::Tcp(_) => "start the virtual phone first: bromide phone serve --listen tcp:..".into(),
+            _ => HOW_TO_PLUG_IN.into(),
+        },
+        LinkError::Busy(_) => {
+            "close the other program; ModemManager is a usual suspect: sudo systemctl stop ModemManager"
+                .into()
+        }
+        LinkError::Denied(port) => {
+            format!(
+                "let your user use serial ports: sudo usermod -aG dialout $USER, then log in again (or run once with sudo); port {port}"
+            )
+        }
+        LinkError::Cancelled | LinkError::Other(_) => return None,
+    })
+}
+
+fn job_advice(error: &JobError, via: &Via) -> Option<String> {
+    Some(match error {
+        JobError::Talk(e) => return talk_advice(e.step, &e.kind, via),
+        JobError::AgentIo { .. } => "name the Download Agent file with --da; it comes with the vendor's flash tool".into(),
+        JobError::AgentTooLarge { .. } | JobError::AgentFile { .. } => {
+            "get the file again from where it came; bromide da list FILE shows what is in it".into()
+        }
+        JobError::NoEntry { serves, .. } => {
+            format!("find a Download Agent made for this chip; this one serves {serves}")
+        }
+        JobError::NoTable { .. } => "use another Download Agent; bromide da list FILE shows what is in it".into(),
+        JobError::UnknownFormat { .. } => {
+            "say which: --agent-format g1 for agents of 2013 and before, g2 for 2015 and later. A wrong guess ends in a message, nothing is written".into()
+        }
+        JobError::Partition(find) => find_advice(find),
+        JobError::Map(_) => {
+            "check that the map belongs to this phone; --at and --len read by address without any map".into()
+        }
+        JobError::Range(_) => "bromide info shows the size of the chip and of its pages".into(),
+        JobError::SameFile(_) => "give each row a file of its own".into(),
+        JobError::Save(save) => return save_advice(save),
+    })
+}
+
+fn find_advice(find: &bromide_image::map::FindError) -> String {
+    use bromide_image::map::FindError;
+    match find {
+        FindError::Unknown(unknown) if unknown.nearest.is_empty() => {
+            format!("the map has {}", unknown.all.join(", "))
+        }
+        FindError::Unknown(unknown) => format!("did you mean {}?", unknown.nearest.join(" or ")),
+        FindError::Ambiguous { .. } => "read it by address: --at and --len".into(),
+    }
+}
+
+fn save_advice(save: &SaveError) -> Option<String> {
+    Some(match save {
+        SaveError::Exists(_) => "choose another name with -o, or --force to replace it".into(),
+        SaveError::PartExists { .. } => {
+            "an earlier run was interrupted; keep what it read by renaming the file, or --force to begin again".into()
+        }
+        SaveError::NoFolder(_) => "make the folder first".into(),
+        SaveError::DiskFull { .. } => "make room, or write to another disk with -o".into(),
+        _ => return None,
+    })
+}
+
+fn talk_advice(step: &str, kind: &ErrorKind, via: &Via) -> Option<String> {
+    Some(match kind {
+        ErrorKind::NoHandshake => format!(
+            "{HOW_TO_PLUG_IN}. If an earlier run was interrupted the phone may still be running its agent: {POWER_CYCLE}"
+        ),
+        ErrorKind::Link(LinkError::Timeout(_)) if step.starts_with("hello") => format!(
+            "the agent did not start; check that the Download Agent is made for this phone (bromide da list), then {POWER_CYCLE}"
+        ),
+        ErrorKind::Link(LinkError::Timeout(_) | LinkError::Unplugged) | ErrorKind::Echo { .. } => POWER_CYCLE.into(),
+        ErrorKind::Link(e) => return link_advice(e, via),
+        ErrorKind::BromStatus(_) | ErrorKind::UploadSum { .. } | ErrorKind::Unexpected { .. } => {
+            format!("{POWER_CYCLE}; if it happens again try another cable or USB port")
+        }
+        ErrorKind::AgentStatus(_) => "the number is the agent's own word; nothing was changed on the phone".into(),
+        ErrorKind::Unsupported(_) => "see the README for the chips that can be read".into(),
+        ErrorKind::AuthRequired(_) => {
+            "this phone only runs agents its maker has signed; Bromide does not get around that".into()
+        }
+        ErrorKind::DemoAgentForRealPhone => {
+            "use a real Download Agent: the file the vendor's flash tool calls DA".into()
+        }
+        ErrorKind::WrongFormat(format) => {
+            let other = if format.to_string() == "g1" { "g2" } else { "g1" };
+            format!("{POWER_CYCLE}, with --agent-format {other}")
+        }
+        ErrorKind::AgentRefusesChip => "use a Download Agent that lists this chip (bromide da list)".into(),
+        ErrorKind::Contradiction(_) => {
+            format!("nothing was saved under its final name; {POWER_CYCLE}")
+        }
+        ErrorKind::NoNand(_) => {
+            "the agent has no record for this chip, or the phone has eMMC, which cannot be read yet; a newer Download Agent may know the chip".into()
+        }
+        ErrorKind::Unreadable { .. } => {
+            "what came before is kept in the .part file; the ranges before and behind can be read with --at and --len".into()
+        }
+        ErrorKind::BadRequest(_) => "correct the request".into(),
+    })
+}

@@ -1,0 +1,157 @@
+//! A virtual phone from its description: `MODEL[?KEY=VALUE&..]`, for `--via phone:` and `phone serve`.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use bromide_phone::{
+    Boot, Clock, EccDelivery, Factory, Filling, Generation, Model, NandChip, Options, Pace, Phone, PhoneLink,
+};
+
+use crate::demo_flash;
+
+/// Pages an unkept phone has written at the start of every partition.
+const EXAMPLE_PAGES: u32 = 256;
+
+/// What phone to make.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Spec {
+    /// Built-in model, or the path of a model file.
+    pub(crate) model: String,
+    /// File that keeps the chip.
+    pub(crate) flash: Option<PathBuf>,
+    pub(crate) pace: Pace,
+    pub(crate) ecc: EccDelivery,
+    pub(crate) agent: Option<Generation>,
+    pub(crate) boot: Boot,
+    /// Decides the contents of a chip in memory.
+    pub(crate) seed: u64,
+}
+
+impl FromStr for Spec {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (model, keys) = text.split_once('?').unwrap_or((text, ""));
+        let mut spec = Self { model: model.to_owned(), seed: 7, ..Self::default() };
+        if model.is_empty() {
+            return Err("name a model: phone:mt6575".into());
+        }
+        spec.keys(keys)?;
+        Ok(spec)
+    }
+}
+
+impl Spec {
+    /// Takes in `KEY=VALUE&KEY=VALUE`.
+    pub(crate) fn keys(&mut self, keys: &str) -> Result<(), String> {
+        for pair in keys.split('&').filter(|p| !p.is_empty()) {
+            let (key, value) = pair.split_once('=').ok_or_else(|| format!("\"{pair}\" is no KEY=VALUE"))?;
+            let said = |e: bromide_phone::UnknownWord| format!("{key}: {e}");
+            match key {
+                "flash" => self.flash = Some(value.into()),
+                "link" => self.pace = value.parse().map_err(said)?,
+                "ecc" => self.ecc = value.parse().map_err(said)?,
+                "agent" => self.agent = Some(value.parse().map_err(said)?),
+                "boot" => self.boot = value.parse().map_err(said)?,
+                "seed" => self.seed = value.parse().map_err(|_| format!("seed: \"{value}\" is no number"))?,
+                _ => {
+                    return Err(format!(
+                        "unknown key \"{key}\"; known are flash, link, ecc, agent, boot, seed"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The model, built in or from its file.
+    pub(crate) fn model(&self) -> Result<Model, String> {
+        if self.model.ends_with(".toml") || self.model.contains('/') {
+            let text = std::fs::read_to_string(&self.model).map_err(|e| format!("{}: {e}", self.model))?;
+            return Model::from_toml(&text).map_err(|e| format!("{}: {e}", self.model));
+        }
+        Model::builtin(&self.model).map_err(|e| e.to_string())
+    }
+
+    /// The phone, switched off.
+    pub(crate) fn phone(&self) -> Result<Phone, String> {
+        let model = self.model()?;
+        let chip = match &self.flash {
+            Some(path) => kept(&model, path)?,
+            None => example(&model, self.seed)?,
+        };
+        let options = Options { boot: self.boot, agent: self.agent, ecc: self.ecc, ..Options::default() };
+        Ok(Phone::new(model, chip, options))
+    }
+
+    /// The phone on a cable in this process.
+    pub(crate) fn plug_in(&self) -> Result<PhoneLink, String> {
+        Ok(PhoneLink::plug_paced(self.phone()?, Clock::real(), self.pace))
+    }
+}
+
+/// The chip in a file; a missing file is made, with the demo's contents.
+fn kept(model: &Model, path: &Path) -> Result<NandChip, String> {
+    if !path.exists() {
+        demo_flash::build(model, path, &mut |_, _| Ok(())).map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    NandChip::open(&model.nand, path).map_err(|e| e.to_string())
+}
+
+/// A chip in memory: some pages at the start of every partition.
+fn example(model: &Model, seed: u64) -> Result<NandChip, String> {
+    let mut factory = Factory::new(model, NandChip::blank(&model.nand)).map_err(|e| e.to_string())?;
+    for partition in model.partitions() {
+        let filling = Filling { seed, ..Filling::default() };
+        factory.fill(&partition.name, EXAMPLE_PAGES, filling).map_err(|e| e.to_string())?;
+    }
+    factory.finish().map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_of_the_help_text_is_understood() {
+        let spec: Spec = "mt6577?flash=a b.bin&link=full-speed&ecc=corrected&agent=g1&boot=preloader&seed=9"
+            .parse()
+            .unwrap();
+        assert_eq!(
+            spec,
+            Spec {
+                model: "mt6577".into(),
+                flash: Some("a b.bin".into()),
+                pace: Pace::FullSpeed,
+                ecc: EccDelivery::Corrected,
+                agent: Some(Generation::G1),
+                boot: Boot::Preloader,
+                seed: 9,
+            }
+        );
+    }
+
+    #[test]
+    fn unknown_keys_and_words_are_named() {
+        for (text, said) in [
+            ("", "name a model"),
+            ("mt6575?x=1", "unknown key"),
+            ("mt6575?link=usb3", "full-speed"),
+            ("mt6575?seed=x", "no number"),
+            ("mt6575?flash", "KEY=VALUE"),
+        ] {
+            assert!(text.parse::<Spec>().unwrap_err().contains(said), "{text}");
+        }
+        let unknown: Spec = "mt9999".parse().unwrap();
+        assert!(unknown.model().is_err());
+    }
+
+    #[test]
+    fn an_unkept_phone_has_pages_to_read() {
+        let spec: Spec = "mt6575".parse().unwrap();
+        let phone = spec.phone().unwrap();
+        let recovery = phone.model.partition("recovery").unwrap();
+        let page =
+            bromide_phone::stored_page(&phone.model, &phone.chip, (recovery.start / 2048) as u32).unwrap();
+        assert!(page.iter().any(|b| *b != 0xff));
+    }
+}
