@@ -1,2 +1,38 @@
-//! Chores of this repository.
-fn main() {}
+//! Chores of this repository, called as `cargo xtask CHORE`.
+//!
+//! * `ci [--install]`: every check but the tests and the demo, which have commands of their own in the README.
+//!   With `--install`, tools that are missing are installed from the package registry; without, the check is named
+//!   as not done.
+//! * `compare`: the speed figures of the README, measured as ratios in one run.
+//! * `fuzz [SECONDS]`: every fuzz target for so long (needs the nightly toolchain and cargo-fuzz).
+
+mod ci;
+mod compare;
+mod fuzz;
+mod process;
+mod rooms;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let ended = match args.as_slice() {
+        ["ci"] => ci::ci(false),
+        ["ci", "--install"] => ci::ci(true),
+        ["compare"] => compare::compare(),
+        ["fuzz"] => fuzz::fuzz(60, false),
+        ["fuzz", seconds] => match seconds.parse() {
+            Ok(seconds) => fuzz::fuzz(seconds, false),
+            Err(_) => Err(format!("{seconds} is no number of seconds")),
+        },
+        _ => Err("usage: cargo xtask ci [--install] | compare | fuzz [SECONDS]".into()),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(what) => {
+            eprintln!("xtask: {what}");
+            ExitCode::FAILURE
+        }
+    }
+}

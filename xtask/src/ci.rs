@@ -1,0 +1,78 @@
+//! `cargo xtask ci`: every check but the tests and the demo. What could not be checked is named at the end.
+
+use crate::process::{run, run_with, works};
+use crate::{fuzz, rooms};
+
+/// Pure crates: the build for a target without an operating system is the proof that they do no IO.
+const PURE: [&str; 3] = ["bromide-proto", "bromide-nand", "bromide-image"];
+const TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "thumbv7em-none-eabi"];
+/// Seconds of fuzzing, shared by all targets.
+const FUZZ_SECONDS: u64 = 60;
+
+/// Runs all checks.
+pub(crate) fn ci(install: bool) -> Result<(), String> {
+    let mut not_checked = Vec::new();
+    run("cargo fmt --all --check")?;
+    run("cargo clippy --workspace --all-targets --locked -- -D warnings")?;
+    run_with("cargo doc --workspace --no-deps --locked", &[("RUSTDOCFLAGS", "-D warnings")])?;
+    rooms::check()?;
+    for target in TARGETS {
+        match pure(target) {
+            Ok(()) => {}
+            Err(None) => {
+                not_checked.push(format!("pure crates for {target}: the target cannot be installed"))
+            }
+            Err(Some(e)) => return Err(e),
+        }
+    }
+    run("cargo test --locked --package xtask")?;
+    deny(install, &mut not_checked)?;
+    fuzzing(install, &mut not_checked)?;
+    println!("\nall checks passed");
+    for what in not_checked {
+        println!("not checked: {what}");
+    }
+    Ok(())
+}
+
+fn pure(target: &str) -> Result<(), Option<String>> {
+    if !works(&format!("rustup target add {target}")) {
+        return Err(None);
+    }
+    for package in PURE {
+        run(&format!("cargo build --locked --package {package} --target {target}")).map_err(Some)?;
+    }
+    Ok(())
+}
+
+fn deny(install: bool, not_checked: &mut Vec<String>) -> Result<(), String> {
+    if !works("cargo deny --version") {
+        if !install {
+            not_checked.push("licences, bans, sources: cargo-deny is not installed".into());
+            return Ok(());
+        }
+        run("cargo install cargo-deny --locked")?;
+    }
+    run("cargo deny --locked check licenses bans sources")?;
+    if works("cargo deny fetch db") {
+        run("cargo deny --locked check advisories")
+    } else {
+        not_checked.push("advisories: the database cannot be reached".into());
+        Ok(())
+    }
+}
+
+fn fuzzing(install: bool, not_checked: &mut Vec<String>) -> Result<(), String> {
+    if !works("cargo +nightly --version") {
+        not_checked.push("fuzzing: no nightly toolchain".into());
+        return Ok(());
+    }
+    if !works("cargo +nightly fuzz --version") {
+        if !install {
+            not_checked.push("fuzzing: cargo-fuzz is not installed".into());
+            return Ok(());
+        }
+        run("cargo install cargo-fuzz --locked")?;
+    }
+    fuzz::fuzz(FUZZ_SECONDS, true)
+}
