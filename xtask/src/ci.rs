@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: every check but the tests and the demo. What could not be checked is named at the end.
 
 use crate::process::{run, run_with, works};
-use crate::{fuzz, rooms};
+use crate::{fuzz, rooms, whole};
 
 /// Pure crates: the build for a target without an operating system is the proof that they do no IO.
 const PURE: [&str; 3] = ["bromide-proto", "bromide-nand", "bromide-image"];
@@ -26,6 +26,7 @@ pub(crate) fn ci(install: bool) -> Result<(), String> {
         }
     }
     run("cargo test --locked --package xtask")?;
+    whole::whole()?;
     deny(install, &mut not_checked)?;
     fuzzing(install, &mut not_checked)?;
     println!("\nall checks passed");

@@ -4,15 +4,14 @@
 //! compared with. Needs Linux, `sha256sum`, and 2 GiB of disk in `target/`.
 
 mod bare;
-mod bromide;
-mod usage;
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::bromide::{self, MAP, Phone, Read};
 use crate::process::{root, run};
-use bromide::{Phone, Read};
+use crate::usage;
 
 /// Runs of which the median is given.
 const RUNS: usize = 3;
@@ -49,8 +48,7 @@ impl<'f> Bench<'f> {
         let bench = Self { folder };
         let agent = bench.path("agent.bin");
         bromide::run(&["phone", "demo-agent", "-o", &agent])?;
-        let map = "dev:    size   erasesize  name\nmtd0: 013a0000 00020000 \"before\"\nmtd1: 12700000 00020000 \"system\"\n";
-        fs::write(folder.join("proc_mtd.txt"), map).map_err(|e| e.to_string())?;
+        fs::write(folder.join("proc_mtd.txt"), MAP).map_err(|e| e.to_string())?;
         // The first phone makes the flash file.
         drop(Phone::serve(&bench.path("flash.bin"), "pty", "")?);
         Ok(bench)

@@ -3,14 +3,18 @@
 //! * `ci [--install]`: every check but the tests and the demo, which have commands of their own in the README.
 //!   With `--install`, tools that are missing are installed from the package registry; without, the check is named
 //!   as not done.
+//! * `whole`: the whole system partition over a pseudo-terminal, in every shape, against the chip.
 //! * `compare`: the speed figures of the README, measured as ratios in one run.
 //! * `fuzz [SECONDS]`: every fuzz target for so long (needs the nightly toolchain and cargo-fuzz).
 
+mod bromide;
 mod ci;
 mod compare;
 mod fuzz;
 mod process;
 mod rooms;
+mod usage;
+mod whole;
 
 use std::process::ExitCode;
 
@@ -21,12 +25,13 @@ fn main() -> ExitCode {
         ["ci"] => ci::ci(false),
         ["ci", "--install"] => ci::ci(true),
         ["compare"] => compare::compare(),
+        ["whole"] => whole::whole(),
         ["fuzz"] => fuzz::fuzz(60, false),
         ["fuzz", seconds] => match seconds.parse() {
             Ok(seconds) => fuzz::fuzz(seconds, false),
             Err(_) => Err(format!("{seconds} is no number of seconds")),
         },
-        _ => Err("usage: cargo xtask ci [--install] | compare | fuzz [SECONDS]".into()),
+        _ => Err("usage: cargo xtask ci [--install] | whole | compare | fuzz [SECONDS]".into()),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -85,7 +85,7 @@ impl Link for PhoneEnd {
     }
 
     async fn recv(&mut self, into: &mut [u8], within: Duration) -> Result<usize, LinkError> {
-        let until = self.clock.now().checked_add(within);
+        let until = self.clock.after(within);
         poll_fn(|_| {
             let mut pipe = self.pipe.borrow_mut();
             pipe.phone_wakes = None;
@@ -191,7 +191,7 @@ impl Link for PhoneLink {
     }
 
     async fn recv(&mut self, into: &mut [u8], within: Duration) -> Result<usize, LinkError> {
-        let until = self.clock.now().checked_add(within);
+        let until = self.clock.after(within);
         loop {
             let n = self.pipe.borrow_mut().to_host.pull(into);
             if n > 0 {

@@ -43,6 +43,11 @@ impl Clock {
         }
     }
 
+    /// The end of a patience that begins now; `None`: there is no end.
+    pub(crate) fn after(&self, patience: Duration) -> Option<Duration> {
+        if patience == Duration::MAX { None } else { self.now().checked_add(patience) }
+    }
+
     /// Waits until this time, at once if it has passed.
     pub fn sleep_until(&self, then: Duration) {
         match &self.0 {

@@ -1,8 +1,9 @@
 //! How fast the modelled link is: full speed, high speed, or as fast as it goes.
 //!
 //! Promises: at most 19 bulk packets of 64 bytes in a frame of 1 ms at full speed, 13 of 512 bytes in a
-//! microframe of 125 us at high speed, and one frame for each turn of direction. What the other side does inside
-//! that frame is hidden by it. Bytes arrive no earlier than the model says.
+//! microframe of 125 us at high speed, and one frame for each turn of direction, whose last moment carries the
+//! first packet of the new direction. What the other side does inside that frame is hidden by it. Bytes arrive no
+//! earlier than the model says.
 //!
 //! The model's time runs ahead of or behind the clock like a bus whose host keeps reads queued: a phone thread
 //! that wakes late catches up, but never by more than [`QUEUED`] bytes.
@@ -73,8 +74,9 @@ impl Bus {
         Duration::from_nanos(bytes.div_ceil(self.packet) * self.frame_nanos / self.packets_per_frame)
     }
 
-    fn frame(&self) -> Duration {
-        Duration::from_nanos(self.frame_nanos)
+    /// What a turn costs besides the packets of the new direction, the first of which is part of the frame.
+    fn turn(&self) -> Duration {
+        Duration::from_nanos(self.frame_nanos).saturating_sub(self.time(1))
     }
 }
 
@@ -104,11 +106,12 @@ impl<L: Link> Paced<L> {
         }
         if !self.sending {
             self.sending = true;
-            self.free += bus.frame();
+            self.free += bus.turn();
         }
         let oldest = self.clock.now().saturating_sub(bus.time(QUEUED));
         self.free = self.free.max(oldest) + bus.time(self.held.len() as u64);
         self.clock.sleep_until(self.free);
+        let l=self.clock.now()-self.free; if l>Duration::from_micros(20) {eprintln!("slice {} late {l:?}", self.held.len());}
         self.inner.send(&self.held).await?;
         self.held.clear();
         Ok(())
@@ -137,9 +140,10 @@ impl<L: Link> Link for Paced<L> {
         self.flush().await?;
         let came = self.inner.recv(into, within).await;
         // A phone that waited in vain speaks next at the clock's time, not at the model's.
-        let turned = if self.sending { self.free + bus.frame() } else { self.free };
+        let turned = if self.sending { self.free + bus.turn() } else { self.free };
         self.free = self.clock.now().max(if came.is_ok() { turned } else { self.free });
         let n = came?;
+        if turned>Duration::ZERO { let late=self.clock.now().saturating_sub(turned); if n==1 { eprintln!("late {late:?} slack {:?}", turned.saturating_sub(self.clock.now())); } }
         self.sending = false;
         self.free += bus.time(n as u64);
         self.clock.sleep_until(self.free);

@@ -17,12 +17,15 @@ pub(super) const LOOK: Duration = Duration::from_millis(100);
 pub(super) struct FdLink<'a> {
     fd: BorrowedFd<'a>,
     stop: &'a AtomicBool,
+    /// How long to look for an answer without sleeping.
+    eager: Duration,
 }
 
 impl<'a> FdLink<'a> {
-    /// `fd` must be in non-blocking mode.
-    pub(super) fn new(fd: &'a impl AsFd, stop: &'a AtomicBool) -> Self {
-        Self { fd: fd.as_fd(), stop }
+    /// `fd` must be in non-blocking mode. For the first moments of a wait, `eager` long, the link looks again and
+    /// again instead of sleeping: being woken takes as long as a microframe.
+    pub(super) fn new(fd: &'a impl AsFd, stop: &'a AtomicBool, eager: Duration) -> Self {
+        Self { fd: fd.as_fd(), stop, eager }
     }
 
     /// Waits until `ready`, the other side is gone or the time is up (false).
@@ -65,11 +68,13 @@ impl Link for FdLink<'_> {
     }
 
     async fn recv(&mut self, into: &mut [u8], within: Duration) -> Result<usize, LinkError> {
-        let until = Instant::now().checked_add(within);
+        let begun = Instant::now();
+        let until = begun.checked_add(within);
         loop {
             match rustix::io::read(self.fd, &mut *into) {
                 Ok(0) => return Err(LinkError::Unplugged),
                 Ok(n) => return Ok(n),
+                Err(Errno::AGAIN) if begun.elapsed() < self.eager.min(within) => core::hint::spin_loop(),
                 Err(Errno::AGAIN) => {
                     if !self.wait(PollFlags::IN, until, within)? {
                         return Err(LinkError::Timeout(within));

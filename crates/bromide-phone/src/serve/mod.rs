@@ -11,6 +11,7 @@ use core::future::Future;
 use core::pin::pin;
 use core::sync::atomic::AtomicBool;
 use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 use std::io;
 use std::path::PathBuf;
 
@@ -68,6 +69,13 @@ pub struct Terms<'a> {
     pub pace: Pace,
     /// Set from elsewhere to end the serving.
     pub stop: &'a AtomicBool,
+}
+
+impl Terms<'_> {
+    /// A turn of direction at high speed is over before a sleeper is awake.
+    fn eager(&self) -> Duration {
+        if self.pace == Pace::HighSpeed { Duration::from_micros(200) } else { Duration::ZERO }
+    }
 }
 
 /// One plug-in over a blocking link: the phone's future ends inside one poll. Saying that it is over is left to

@@ -29,7 +29,7 @@ pub fn tcp(
         if let Ok((stream, _)) = listener.accept()
             && prepare(&stream).is_ok()
         {
-            let ended = plug_in(phone, FdLink::new(&stream, terms.stop), terms.pace, tell);
+            let ended = plug_in(phone, FdLink::new(&stream, terms.stop, terms.eager()), terms.pace, tell);
             drop(stream);
             tell(Serving::Over(ended));
         }

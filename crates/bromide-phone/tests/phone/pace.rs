@@ -40,14 +40,13 @@ fn a_host_that_answers_at_once_gets_most_of_the_limit_and_never_more() {
 }
 
 #[test]
-fn one_byte_and_its_echo_cost_two_turns_and_two_packets() {
+fn one_byte_and_its_echo_cost_two_turns() {
     let mut host = paced(Pace::FullSpeed, Options::default());
     host.start();
-    let (turn, packet) = (Duration::from_millis(1), Duration::from_nanos(1_000_000 / 19));
     for _ in 0..10 {
         let begun = host.0.clock().now();
         host.play("H FE D FE");
-        assert_eq!(host.0.clock().now() - begun, (turn + packet) * 2);
+        assert_eq!(host.0.clock().now() - begun, Duration::from_millis(2));
     }
 }
 
@@ -62,9 +61,11 @@ fn a_late_answer_is_taken_when_it_comes_and_an_early_one_after_the_turn() {
         host.play("H FE D FE");
         host.0.clock().now() - begun
     };
-    let prompt = reaction(Duration::ZERO);
-    assert_eq!(reaction(Duration::from_micros(125)), prompt, "hidden in the turn");
-    assert_eq!(reaction(Duration::from_micros(1125)), prompt + Duration::from_millis(1));
+    let (frame, packet) = (Duration::from_micros(125), Duration::from_nanos(125_000 / 13));
+    assert_eq!(reaction(Duration::ZERO), frame * 2);
+    assert_eq!(reaction(Duration::from_micros(115)), frame * 2, "hidden in the turn");
+    let late = Duration::from_millis(1);
+    assert_eq!(reaction(late), late + packet + frame);
 }
 
 #[test]

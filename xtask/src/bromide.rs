@@ -5,15 +5,18 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::usage;
 use crate::process::root;
+use crate::usage;
+
+/// A map that knows where `system` of the virtual phone lies (`formats.md` section 3.3).
+pub(crate) const MAP: &str = "dev:    size   erasesize  name\nmtd0: 013a0000 00020000 \"before\"\nmtd1: 12700000 00020000 \"system\"\n";
 
 fn program() -> PathBuf {
     root().join("target/release/bromide")
 }
 
 /// Runs a command that is not measured.
-pub(super) fn run(args: &[&str]) -> Result<(), String> {
+pub(crate) fn run(args: &[&str]) -> Result<(), String> {
     let status = Command::new(program())
         .args(args)
         .stderr(Stdio::null())
@@ -23,14 +26,14 @@ pub(super) fn run(args: &[&str]) -> Result<(), String> {
 }
 
 /// A virtual phone in a process of its own; ended when dropped.
-pub(super) struct Phone {
+pub(crate) struct Phone {
     child: Child,
     /// Terminal or address.
-    pub(super) at: String,
+    pub(crate) at: String,
 }
 
 impl Phone {
-    pub(super) fn serve(flash: &str, listen: &str, with: &str) -> Result<Self, String> {
+    pub(crate) fn serve(flash: &str, listen: &str, with: &str) -> Result<Self, String> {
         let mut child = Command::new(program())
             .args(["phone", "serve", "--flash", flash, "--listen", listen, "--with", with])
             .stdout(Stdio::piped())
@@ -54,21 +57,21 @@ impl Drop for Phone {
 }
 
 /// One measured read.
-pub(super) struct Read {
-    pub(super) bytes: u64,
+pub(crate) struct Read {
+    pub(crate) bytes: u64,
     took: Duration,
-    pub(super) peak_kib: u64,
+    pub(crate) peak_kib: u64,
 }
 
 impl Read {
     /// Bytes a second, from the first request to the last confirmed packet.
-    pub(super) fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.bytes as f64 / self.took.as_secs_f64()
     }
 }
 
 /// Runs `bromide --json read ..` and times it by its own events, as they arrive.
-pub(super) fn read(args: &[&str]) -> Result<Read, String> {
+pub(crate) fn read(args: &[&str]) -> Result<Read, String> {
     let mut child = Command::new(program())
         .args(args)
         .stdout(Stdio::piped())

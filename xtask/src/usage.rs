@@ -7,7 +7,7 @@ use std::time::Duration;
 const TICKS: f64 = 100.0;
 
 /// User seconds of all children that have ended and were waited for.
-pub(super) fn children() -> Result<f64, String> {
+pub(crate) fn children() -> Result<f64, String> {
     let stat = fs::read_to_string("/proc/self/stat").map_err(|e| format!("/proc/self/stat: {e}"))?;
     // Fields count from behind the command's name, which may hold blanks: cutime is field 16, 13 places later.
     let after = stat.rsplit(')').next().unwrap_or_default();
@@ -16,7 +16,7 @@ pub(super) fn children() -> Result<f64, String> {
 }
 
 /// Watches a process until it is gone; its peak resident memory in KiB.
-pub(super) fn peak_kib(process: u32) -> u64 {
+pub(crate) fn peak_kib(process: u32) -> u64 {
     let mut peak = 0;
     loop {
         let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
