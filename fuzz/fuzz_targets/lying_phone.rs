@@ -1,8 +1,8 @@
 //! The whole conversation against a phone that says whatever the fuzzer likes: an error or an end, never a panic,
 //! and never more packets than were asked for.
 //!
-//! Every byte of the input is one byte of the phone; where the host must hear an echo to get anywhere, the first
-//! byte of the input decides how often the phone plays along.
+//! Every byte of the input is one byte of the phone. The first one decides how far the phone plays along: whether it
+//! echoes, and whether an honest hello and report come first, so that the fuzzer gets at the read back behind them.
 #![no_main]
 
 use std::collections::VecDeque;
@@ -56,14 +56,52 @@ impl Link for Liar<'_> {
     }
 }
 
-async fn agent_talk(liar: Liar<'_>, format: Format) -> Option<()> {
-    let record = [0u8; 56];
+/// A chip of 1 MiB with pages of 512 + 16 bytes, as a table record.
+fn record() -> [u8; 56] {
+    let mut record = [0; 56];
+    record[0] = 1;
+    for (at, word) in [(0x0c, 1u32), (0x10, 32), (0x14, 512), (0x1c, 4), (0x20, 16)] {
+        record[at..at + 4].copy_from_slice(&word.to_le_bytes());
+    }
+    record
+}
+
+/// What an honest phone with that chip says up to its command loop.
+fn honest(format: Format) -> Vec<u8> {
+    let mut said = vec![0xc0, 3, 2, 0x84, 0x5a, 0, 0, 0, 0x38, 0x5a, 0x5a];
+    let wide = format == Format::G2;
+    let mut report = vec![0; 28 + 5];
+    report.extend([0, 1, 0, 0x10, 0, 0]);
+    if wide {
+        report.extend([0, 5]);
+    }
+    report.extend([0; 10]);
+    report.extend([2, 0, 0, 16, 0, 32, 8, 4, 0]);
+    report.resize(if wide { 218 } else { 184 }, 0);
+    said.extend(report);
+    said.extend([0x5a, 0, 0, 0x0c, 6, 0, 0, 4, 0x0b, 0xc1]);
+    said
+}
+
+async fn agent_talk(mut liar: Liar<'_>, format: Format, honest_start: bool) -> Option<()> {
+    if honest_start {
+        liar.echoed.extend(honest(format));
+        liar.echo = false;
+    }
+    let record = record();
     let records = [&record[..], &record[..]];
     let config = HostConfig { brom_version: 5, bl_version: 0xfe, pool_blocks: 80 };
     let setup = Setup { format, config, records: &records };
-    let (mut agent, _) = Agent::meet(Talk::new(liar), &setup, &mut |_, _| {}).await.ok()?;
-    let order =
-        Order { shape: Shape::AsStored, kind: AddressKind::Logical, start: 0, length: 16 * 512, pages_per_packet: 4 };
+    let met = Agent::meet(Talk::new(liar), &setup, &mut |_, _| {}).await;
+    assert!(met.is_ok() || !honest_start, "an honest phone is met: {:?}", met.err());
+    let (mut agent, _) = met.ok()?;
+    let order = Order {
+        shape: Shape::AsStored,
+        kind: AddressKind::Logical,
+        start: 0,
+        length: 16 * 512,
+        pages_per_packet: 4,
+    };
     let mut reading = agent.read(order, PageSize { page: 512, spare: 16 }).await.ok()?;
     let mut buffer = Vec::new();
     let mut total = 0;
@@ -88,8 +126,8 @@ fuzz_target!(|data: &[u8]| {
     let liar = || Liar { script, echo: mode & 4 != 0, echoed: VecDeque::new(), silences: 0 };
     run(async {
         match mode & 3 {
-            0 => agent_talk(liar(), Format::G1).await,
-            1 => agent_talk(liar(), Format::G2).await,
+            0 => agent_talk(liar(), Format::G1, mode & 8 != 0).await,
+            1 => agent_talk(liar(), Format::G2, mode & 8 != 0).await,
             _ => boot_talk(liar()).await,
         }
     });

@@ -6,7 +6,8 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(map) = parse(data) else { return };
-    let chip = ChipShape { bytes: 0x2000_0000, block_bytes: 0x20000, pool_blocks: map.pool_blocks.unwrap_or(80) };
+    let chip =
+        ChipShape { bytes: 0x2000_0000, block_bytes: 0x20000, pool_blocks: map.pool_blocks.unwrap_or(80) };
     let _ = map.find("system");
     let Ok(placement) = map.place(&chip) else { return };
     let mut ranges: Vec<_> = placement.partitions.iter().map(|p| (p.start, p.start + p.size)).collect();

@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use bromide_image::map::{ChipShape, Map, Placed};
+use bromide_image::map::{ChipShape, Map, Partition, Placed, Size};
 use bromide_nand::Geometry;
 use bromide_proto::wire::nand_read::{AddressKind, Shape};
 
 use crate::error::JobError;
+use crate::save::place::with_suffix;
+
+/// What is written beside a file, or stands for it until it is whole.
+const BESIDE: [&str; 3] = [".part", ".report.json", ".sha256"];
 
 /// One thing to read into one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +72,61 @@ pub struct Wish {
     pub kind: AddressKind,
 }
 
+/// The files that will be written, in the order of the wishes. Everything that can be refused before there is a
+/// phone is refused here.
+///
+/// # Errors
+/// A partition that is not in the map, a partition without a map, two rows into one file.
+pub fn targets(wishes: &[Wish], map: Option<&Map>) -> Result<Vec<PathBuf>, JobError> {
+    let mut targets = Vec::new();
+    for wish in wishes {
+        match (&wish.want, map) {
+            (Want::Partition { name, target }, Some(map)) => {
+                map.find(name)?;
+                targets.push(target.clone());
+            }
+            (Want::All { folder }, Some(map)) => {
+                let whole = map.partitions.iter().filter(|p| !is_empty(p, map));
+                targets.extend(whole.map(|p| folder.join(file_name(&p.name))));
+            }
+            (Want::Partition { .. } | Want::All { .. }, None) => return Err(no_map()),
+            (Want::Range { target, .. } | Want::WholeChip { target }, _) => targets.push(target.clone()),
+        }
+    }
+    distinct(targets.iter())?;
+    Ok(targets)
+}
+
+/// Whether a partition has no byte on any chip; [`resolve`] leaves it out of "all".
+fn is_empty(partition: &Partition, map: &Map) -> bool {
+    match partition.size {
+        Size::Stated(size) => size == 0,
+        Size::ToNext => {
+            map.partitions.iter().any(|p| p.start == partition.start && p.line > partition.line)
+        }
+        Size::ToEnd => false,
+    }
+}
+
+fn no_map() -> JobError {
+    JobError::Range("a partition is asked for by name, but there is no map".into())
+}
+
+/// No file may be written twice, nor be what is written beside another one.
+fn distinct<'a>(targets: impl Iterator<Item = &'a PathBuf>) -> Result<(), JobError> {
+    let mut all = BTreeSet::new();
+    for target in targets {
+        if !all.insert(target.as_path()) {
+            return Err(JobError::SameFile(target.clone()));
+        }
+    }
+    let beside = |target: &&Path| BESIDE.map(|suffix| with_suffix(target, suffix));
+    match all.iter().flat_map(beside).find(|path| all.contains(path.as_path())) {
+        Some(twice) => Err(JobError::SameFile(twice)),
+        None => Ok(()),
+    }
+}
+
 /// Wishes become rows once the chip is known. Everything that contradicts the chip is refused here, before the
 /// first page is asked for. `remarks` hears what was assumed.
 pub fn resolve(
@@ -82,7 +141,7 @@ pub fn resolve(
     let placement = match map {
         Some(map) => Some(map.place(&shape)?),
         None if needs_map => {
-            return Err(JobError::Range("a partition is asked for by name, but there is no map".into()));
+            return Err(no_map());
         }
         None => None,
     };
@@ -126,13 +185,10 @@ pub fn resolve(
             }
         }
     }
-    let mut targets = BTreeSet::new();
     for row in &rows {
         within_chip(row, geometry, pool_blocks)?;
-        if !targets.insert(row.target.clone()) {
-            return Err(JobError::SameFile(row.target.clone()));
-        }
     }
+    distinct(rows.iter().map(|row| &row.target))?;
     Ok(rows)
 }
 
@@ -256,5 +312,53 @@ mod tests {
         let twice = [wish.clone(), wish];
         let error = resolve(&twice, Some(&map), &chip(), 16, &mut |_| {}).unwrap_err();
         assert!(matches!(error, JobError::SameFile(_)));
+    }
+
+    fn early(wants: &[Want], map: Option<&[u8]>) -> Result<Vec<PathBuf>, JobError> {
+        let map = map.map(|text| map::parse(text).unwrap());
+        let wish = |want: &Want| Wish {
+            want: want.clone(),
+            shape: Shape::AsStored,
+            kind: AddressKind::Logical,
+        };
+        targets(&wants.iter().map(wish).collect::<Vec<_>>(), map.as_ref())
+    }
+
+    #[test]
+    fn the_files_known_before_the_phone_are_those_of_the_rows() {
+        let wants = [
+            Want::Partition { name: "system".into(), target: "s.img".into() },
+            Want::All { folder: "dump".into() },
+            range(0, 0x800),
+            Want::WholeChip { target: "chip.img".into() },
+        ];
+        let before = early(&wants, Some(SCATTER)).unwrap();
+        let after = wants.map(|want| rows(want, AddressKind::Logical).unwrap());
+        assert_eq!(before, after.concat().into_iter().map(|row| row.target).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_partition_without_a_byte_has_no_file() {
+        let map = b"A 0x0\n{\n}\nB 0x40000\n{\n}\nC 0x40000\n{\n}\n".as_slice();
+        let parsed = map::parse(map).unwrap();
+        let want = || Want::All { folder: "dump".into() };
+        let wish = Wish { want: want(), shape: Shape::AsStored, kind: AddressKind::Logical };
+        let rows = resolve(&[wish], Some(&parsed), &chip(), 16, &mut |_| {}).unwrap();
+        let after: Vec<_> = rows.into_iter().map(|row| row.target).collect();
+        assert_eq!(after, [Path::new("dump/A.img"), Path::new("dump/C.img")]);
+        assert_eq!(early(&[want()], Some(map)).unwrap(), after);
+    }
+
+    #[test]
+    fn names_and_files_are_refused_before_there_is_a_phone() {
+        let partition = |name: &str| Want::Partition { name: name.into(), target: "s.img".into() };
+        assert!(matches!(early(&[partition("sytem")], Some(SCATTER)), Err(JobError::Partition(_))));
+        assert!(matches!(early(&[partition("system")], None), Err(JobError::Range(_))));
+        let into = |target: &str| Want::WholeChip { target: target.into() };
+        for second in ["a", "./a", "a.part", "a.report.json", "a.sha256"] {
+            assert!(matches!(early(&[into("a"), into(second)], None), Err(JobError::SameFile(_))), "{second}");
+            assert!(matches!(early(&[into(second), into("a")], None), Err(JobError::SameFile(_))), "{second}");
+        }
+        assert!(early(&[into("a"), into("b/a"), into("a.img")], None).is_ok());
     }
 }

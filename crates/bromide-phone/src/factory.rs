@@ -172,7 +172,7 @@ impl Factory {
     ) -> Result<(), FactoryError> {
         let size = as_index(self.nand.stored_page_bytes());
         let next = self.pending.0 + (self.pending.1.len() / size) as u32;
-        if at != next || at % self.nand.pages_per_block == 0 {
+        if at != next || at.is_multiple_of(self.nand.pages_per_block) {
             self.flush()?;
             self.pending.0 = at;
         }

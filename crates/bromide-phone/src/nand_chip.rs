@@ -211,7 +211,7 @@ impl NandChip {
     /// The page behind the last of `bytes` bytes of pages from `first` on.
     fn end_page(&self, first: u32, bytes: usize) -> Result<u32, ChipError> {
         let size = as_index(self.page_bytes);
-        if bytes % size != 0 {
+        if !bytes.is_multiple_of(size) {
             return Err(ChipError::Length(bytes));
         }
         let end = u32::try_from(bytes / size).ok().and_then(|n| first.checked_add(n));

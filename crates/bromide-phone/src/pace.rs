@@ -111,7 +111,6 @@ impl<L: Link> Paced<L> {
         let oldest = self.clock.now().saturating_sub(bus.time(QUEUED));
         self.free = self.free.max(oldest) + bus.time(self.held.len() as u64);
         self.clock.sleep_until(self.free);
-        let l=self.clock.now()-self.free; if l>Duration::from_micros(20) {eprintln!("slice {} late {l:?}", self.held.len());}
         self.inner.send(&self.held).await?;
         self.held.clear();
         Ok(())
@@ -143,7 +142,6 @@ impl<L: Link> Link for Paced<L> {
         let turned = if self.sending { self.free + bus.turn() } else { self.free };
         self.free = self.clock.now().max(if came.is_ok() { turned } else { self.free });
         let n = came?;
-        if turned>Duration::ZERO { let late=self.clock.now().saturating_sub(turned); if n==1 { eprintln!("late {late:?} slack {:?}", turned.saturating_sub(self.clock.now())); } }
         self.sending = false;
         self.free += bus.time(n as u64);
         self.clock.sleep_until(self.free);

@@ -49,7 +49,7 @@ impl Announced {
         };
         if self.bytes == 0 {
             status::ZERO_LENGTH
-        } else if self.address % 2 != 0 {
+        } else if !self.address.is_multiple_of(2) {
             status::NOT_ALIGNED
         } else if self.signature > self.bytes {
             status::SIGNATURE_TOO_LONG

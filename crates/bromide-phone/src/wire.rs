@@ -4,6 +4,7 @@
 //! lost, also while the phone pauses. All numbers are big-endian (`brom-preloader.md` section 0).
 
 use core::convert::Infallible;
+use core::fmt;
 use core::time::Duration;
 
 use bromide_proto::link::{Link, LinkError};
@@ -36,6 +37,21 @@ pub enum Ended {
         /// The flags given, of unknown meaning.
         flags: u32,
     },
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unplugged => f.write_str("the host let go"),
+            Self::LeftBus => f.write_str("nobody shook hands in time"),
+            Self::WatchdogReset => f.write_str("reset by the watchdog, which the host did not disable"),
+            Self::Crashed => f.write_str("what was uploaded crashed; the host let go"),
+            Self::Halted => f.write_str("the agent had stopped for good; the host let go"),
+            Self::ReturnsAs2001 => f.write_str("returning as 0e8d:2001, the agent still running"),
+            Self::Finished(what) => write!(f, "finished with {what}"),
+            Self::Restarted { .. } => f.write_str("restarted by the agent's watchdog command"),
+        }
+    }
 }
 
 /// The phone's end of the cable.

@@ -9,8 +9,11 @@ use bromide_link::{Cancel, OpenOptions, SerialLink, TcpLink, serial_find};
 use bromide_phone::PhoneLink;
 use bromide_proto::link::{Link, LinkError};
 
-use crate::report::{Failure, exit};
+use crate::report::Failure;
 use crate::virtual_phone::Spec;
+
+/// The longest silence of a phone in this process before the user is heard.
+const SLICE: Duration = Duration::from_millis(100);
 
 /// Where the phone is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,9 +72,29 @@ impl Link for AnyLink {
         match self {
             Self::Serial(link) => link.recv(into, within).await,
             Self::Tcp(link) => link.recv(into, within).await,
-            // The phone in this process never blocks for long, so looking once per piece is enough.
-            Self::Phone(_, cancel) if cancel.is_set() => Err(LinkError::Cancelled),
-            Self::Phone(link, _) => link.recv(into, within).await,
+            Self::Phone(link, cancel) => patient(link, into, within, cancel).await,
+        }
+    }
+}
+
+/// The phone in this process sleeps through a silence as a whole, so a long patience is given in slices, between
+/// which the user is heard.
+async fn patient(
+    link: &mut PhoneLink,
+    into: &mut [u8],
+    within: Duration,
+    cancel: &Cancel,
+) -> Result<usize, LinkError> {
+    let mut left = within;
+    loop {
+        if cancel.is_set() {
+            return Err(LinkError::Cancelled);
+        }
+        let slice = left.min(SLICE);
+        match link.recv(into, slice).await {
+            Err(LinkError::Timeout(_)) if left > slice => left -= slice,
+            Err(LinkError::Timeout(_)) => return Err(LinkError::Timeout(within)),
+            ended => return ended,
         }
     }
 }
@@ -89,15 +112,7 @@ pub(crate) fn open(via: &Via, wait: Duration, cancel: &Cancel) -> Result<AnyLink
         Via::Tcp(address) => {
             TcpLink::connect(address.as_str(), wait, cancel.clone()).map(AnyLink::Tcp).map_err(failed)
         }
-        Via::Phone(spec) => match spec.plug_in() {
-            Ok(link) => Ok(AnyLink::Phone(Box::new(link), cancel.clone())),
-            Err(e) => Err(Failure::new(
-                "phone/cannot-serve",
-                exit::USAGE,
-                e,
-                "bromide phone models lists the models",
-            )),
-        },
+        Via::Phone(spec) => Ok(AnyLink::Phone(Box::new(spec.plug_in(cancel)?), cancel.clone())),
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! Numbers are JSON numbers, addresses and digests strings. Progress is told at most four times a second.
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use bromide_job::event::Event;
 use bromide_proto::brom::Boot;
 use serde_json::{Value, json};
+
+use crate::out;
 
 /// Least time between two progress lines.
 const PACE: Duration = Duration::from_millis(250);
@@ -25,8 +26,7 @@ impl Json {
 
     /// Prints one object. A reader that went away is no reason to stop a dump.
     pub(crate) fn line(&mut self, value: &Value) {
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{value}").and_then(|()| out.flush());
+        out::line(value);
     }
 
     pub(crate) fn tell(&mut self, event: &Event<'_>) {

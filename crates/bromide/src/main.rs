@@ -10,6 +10,7 @@ mod demo_flash;
 mod front;
 mod json;
 mod numbers;
+mod out;
 mod read_list;
 mod report;
 mod screen;
@@ -48,9 +49,6 @@ fn run(command: Command, front: &mut Front, cancel: &Cancel) -> Result<(), Failu
         Command::Demo(args) => cmd::demo::demo(args, front, cancel),
         Command::Phone(Phone::Serve(args)) => cmd::phone::serve(args, front, cancel),
         Command::Phone(Phone::DemoAgent { format, output }) => cmd::phone::demo_agent(format, &output, front),
-        Command::Phone(Phone::Models) => {
-            cmd::phone::models();
-            Ok(())
-        }
+        Command::Phone(Phone::Models) => cmd::phone::models(front),
     }
 }

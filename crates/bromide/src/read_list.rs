@@ -6,6 +6,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use bromide_job::rows::{Want, Wish};
+use bromide_job::sums;
 use bromide_proto::wire::nand_read::{AddressKind, Shape};
 
 use crate::numbers::bytes;
@@ -57,6 +58,9 @@ fn inside(folder: &Path, file: &str) -> Result<PathBuf, String> {
     let harmless = path.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
     if file.is_empty() || !harmless || path.file_name().is_none() {
         return Err(format!("\"{file}\" is no file name inside the output folder"));
+    }
+    if path.file_name().is_some_and(|name| name == sums::FOLDER_NAME) {
+        return Err(format!("\"{file}\" is where the digests of all files go; choose another name"));
     }
     Ok(folder.join(path))
 }
@@ -116,8 +120,8 @@ mod tests {
     }
 
     #[test]
-    fn a_list_cannot_name_files_outside_its_folder() {
-        for name in ["../x", "/etc/passwd", "a/../../b", "", ".."] {
+    fn a_list_cannot_name_files_outside_its_folder_or_the_digest_file() {
+        for name in ["../x", "/etc/passwd", "a/../../b", "", "..", "SHA256SUMS", "a/SHA256SUMS"] {
             assert!(parse(format!("{name},0,0,0x800\n").as_bytes(), Path::new("out")).is_err(), "{name}");
         }
     }

@@ -1,5 +1,6 @@
 //! Errors for people: what happened, and what to do next. The only place that gives advice and picks exit codes.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bromide_job::error::JobError;
@@ -8,6 +9,8 @@ use bromide_proto::error::ErrorKind;
 use bromide_proto::link::LinkError;
 
 use crate::choose::Via;
+use crate::numbers::grouped;
+use crate::out::{self, harmless};
 
 /// Exit codes, as `--help` lists them.
 pub(crate) mod exit {
@@ -47,7 +50,10 @@ impl Failure {
 
     /// A failure of the job, with the advice that fits it.
     pub(crate) fn of_job(error: &JobError, via: &Via) -> Self {
-        let tail = if let JobError::Talk(e) = error { e.tail.clone() } else { String::new() };
+        let tail = match error {
+            JobError::Talk(e) if !matches!(e.kind, ErrorKind::Link(LinkError::Cancelled)) => e.tail.clone(),
+            _ => String::new(),
+        };
         Self {
             what: error.to_string(),
             advice: job_advice(error, via),
@@ -77,28 +83,53 @@ impl Failure {
         }
     }
 
+    /// A file that cannot be saved, known before the phone was asked.
+    pub(crate) fn of_save(error: &SaveError) -> Self {
+        Self::new(error.code(), exit::FAILED, error.to_string(), save_advice(error))
+    }
+
+    /// Ctrl-C before there was a conversation to end.
+    pub(crate) fn stopped() -> Self {
+        Self::new("link/cancelled", exit::INTERRUPTED, "stopped by the user", "")
+    }
+
+    /// Adds where the bytes are that came before a read broke off: the same command again would stumble over them.
+    pub(crate) fn with_part(mut self, error: &JobError, targets: &[PathBuf]) -> Self {
+        use SaveError::{Io, Length, Write};
+        if !matches!(error, JobError::Talk(_) | JobError::Save(Io { .. } | Length { .. } | Write { .. })) {
+            return self;
+        }
+        let parts = targets.iter().map(|target| target.with_added_extension("part"));
+        let left = parts.filter_map(|part| Some((part.metadata().ok()?.len(), part))).next();
+        if let Some((bytes, part)) = left {
+            let told = format!(
+                "{} holds what was read before ({} bytes); --force discards it and begins again",
+                part.display(),
+                grouped(bytes)
+            );
+            self.advice = Some(self.advice.map_or(told.clone(), |advice| format!("{advice}; {told}")));
+        }
+        self
+    }
+
     /// Prints and gives the exit code.
     pub(crate) fn show(&self, json: bool) -> ExitCode {
         if json {
-            println!(
-                "{}",
-                serde_json::json!({
-                    "event": "error", "code": self.code, "text": self.what, "advice": self.advice,
-                    "last_exchanges": self.tail.lines().collect::<Vec<_>>(), "exit": self.exit,
-                })
-            );
-        } else {
-            eprintln!("error: {} [{}]", self.what, self.code);
-            if let Some(advice) = &self.advice {
-                eprintln!("  next: {advice}");
-            }
-            if !self.tail.is_empty() {
-                eprintln!("  last exchanges (> sent, < received):");
-                for line in self.tail.lines() {
-                    eprintln!("    {line}");
-                }
-            }
+            out::line(serde_json::json!({
+                "event": "error", "code": self.code, "text": self.what, "advice": self.advice,
+                "last_exchanges": self.tail.lines().collect::<Vec<_>>(), "exit": self.exit,
+            }));
+            return ExitCode::from(self.exit);
         }
+        let mut text = format!("error: {} [{}]", self.what, self.code);
+        if let Some(advice) = &self.advice {
+            text += &format!("\n  next: {advice}");
+        }
+        if !self.tail.is_empty() {
+            text += "\n  last exchanges (> sent, < received):";
+            text.extend(self.tail.lines().map(|line| format!("\n    {line}")));
+        }
+        out::tell(&harmless(&text));
         ExitCode::from(self.exit)
     }
 }
@@ -173,31 +204,38 @@ fn job_advice(error: &JobError, via: &Via) -> Option<String> {
         }
         JobError::Range(_) => "bromide info shows the size of the chip and of its pages".into(),
         JobError::SameFile(_) => "give each row a file of its own".into(),
-        JobError::Save(save) => return save_advice(save),
+        JobError::Save(save) => save_advice(save),
     })
 }
 
 fn find_advice(find: &bromide_image::map::FindError) -> String {
     use bromide_image::map::FindError;
     match find {
+        // The message itself names the nearest, or all where none is near.
         FindError::Unknown(unknown) if unknown.nearest.is_empty() => {
-            format!("the map has {}", unknown.all.join(", "))
+            "name one of these, or read by address: --at and --len".into()
         }
-        FindError::Unknown(unknown) => format!("did you mean {}?", unknown.nearest.join(" or ")),
+        FindError::Unknown(unknown) => format!("the map has {}", unknown.all.join(", ")),
         FindError::Ambiguous { .. } => "read it by address: --at and --len".into(),
     }
 }
 
-fn save_advice(save: &SaveError) -> Option<String> {
-    Some(match save {
+fn save_advice(save: &SaveError) -> String {
+    match save {
         SaveError::Exists(_) => "choose another name with -o, or --force to replace it".into(),
         SaveError::PartExists { .. } => {
             "an earlier run was interrupted; keep what it read by renaming the file, or --force to begin again".into()
         }
-        SaveError::NoFolder(_) => "make the folder first".into(),
+        SaveError::NoFolder(folder) => format!("make the folder first: mkdir -p {}", folder.display()),
+        SaveError::NotAFile(_) | SaveError::NoName(_) => "name a new file with -o".into(),
+        SaveError::PartBusy(_) => "wait until it has ended, or choose another name with -o".into(),
         SaveError::DiskFull { .. } => "make room, or write to another disk with -o".into(),
-        _ => return None,
-    })
+        other if other.code() == "save/disk-full" => "make room, or write to another disk with -o".into(),
+        SaveError::Write { .. } | SaveError::Io { .. } => {
+            "check that the disk works and may be written, or choose another place with -o".into()
+        }
+        SaveError::Length { .. } | SaveError::PartGone(_) => "repeat the command".into(),
+    }
 }
 
 fn talk_advice(step: &str, kind: &ErrorKind, via: &Via) -> Option<String> {
@@ -205,6 +243,10 @@ fn talk_advice(step: &str, kind: &ErrorKind, via: &Via) -> Option<String> {
         ErrorKind::NoHandshake => format!(
             "{HOW_TO_PLUG_IN}. If an earlier run was interrupted the phone may still be running its agent: {POWER_CYCLE}"
         ),
+        ErrorKind::Link(LinkError::Cancelled) if step == "start sequence" => return None,
+        ErrorKind::Link(LinkError::Cancelled) => {
+            "before the next run, unplug the phone and take its battery out for a moment: its agent may still wait".into()
+        }
         ErrorKind::Link(LinkError::Timeout(_)) if step.starts_with("hello") => format!(
             "the agent did not start; check that the Download Agent is made for this phone (bromide da list), then {POWER_CYCLE}"
         ),

@@ -16,6 +16,7 @@ use bromide_proto::wire::status;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::numbers::grouped;
+use crate::out::{self, harmless};
 
 /// The terminal.
 pub(crate) struct Screen {
@@ -42,8 +43,8 @@ impl Screen {
             return;
         }
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| out::tell(text)),
+            None => out::tell(text),
         }
     }
 
@@ -78,8 +79,8 @@ impl Screen {
     /// A warning is shown even when quiet.
     fn loud(&mut self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| out::tell(text)),
+            None => out::tell(text),
         }
     }
 
@@ -97,7 +98,9 @@ impl Screen {
         let (hw, hw_version, sw_version) = chosen.codes;
         self.say(&format!(
             "Agent   {}, entry {} ({hw:04x} {hw_version:04x}/{sw_version:04x}), wire format {} ({because})",
-            chosen.label, chosen.entry, chosen.format
+            harmless(&chosen.label),
+            chosen.entry,
+            chosen.format
         ));
         match chosen.choice {
             Choice::Seen => {}
@@ -131,7 +134,7 @@ impl Screen {
             return;
         }
         if !self.terminal {
-            eprintln!("{name}: {} bytes", grouped(total));
+            out::tell(&format!("{name}: {} bytes", grouped(total)));
             return;
         }
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
@@ -158,7 +161,7 @@ impl Screen {
         let tenths = (done.saturating_mul(10)).checked_div(self.total).unwrap_or(0);
         if !self.quiet && !self.terminal && tenths > self.tenths && self.total > (1 << 20) {
             self.tenths = tenths;
-            eprintln!("{}: {} %", self.name, tenths * 10);
+            out::tell(&format!("{}: {} %", self.name, tenths * 10));
         }
     }
 

@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use bromide_link::Cancel;
 use bromide_phone::{
     Boot, Clock, EccDelivery, Factory, Filling, Generation, Model, NandChip, Options, Pace, Phone, PhoneLink,
 };
 
-use crate::demo_flash;
+use crate::demo_flash::{self, BuildError};
+use crate::front::Front;
+use crate::report::{Failure, exit};
 
 /// Pages an unkept phone has written at the start of every partition.
 const EXAMPLE_PAGES: u32 = 256;
@@ -64,7 +67,7 @@ impl Spec {
     }
 
     /// The model, built in or from its file.
-    pub(crate) fn model(&self) -> Result<Model, String> {
+    fn model(&self) -> Result<Model, String> {
         if self.model.ends_with(".toml") || self.model.contains('/') {
             let text = std::fs::read_to_string(&self.model).map_err(|e| format!("{}: {e}", self.model))?;
             return Model::from_toml(&text).map_err(|e| format!("{}: {e}", self.model));
@@ -72,29 +75,46 @@ impl Spec {
         Model::builtin(&self.model).map_err(|e| e.to_string())
     }
 
+    /// Says that making the phone will take a while, if it will.
+    pub(crate) fn announce(&self, front: &mut Front) {
+        if let Some(path) = self.flash.as_ref().filter(|path| !path.exists()) {
+            front.say(&format!("Making the chip in {}: a system partition of invented files", path.display()));
+        }
+    }
+
     /// The phone, switched off.
-    pub(crate) fn phone(&self) -> Result<Phone, String> {
-        let model = self.model()?;
+    pub(crate) fn phone(&self, cancel: &Cancel) -> Result<Phone, Failure> {
+        let model = self.model().map_err(|e| {
+            let advice = "bromide phone models lists the models; a file of your own ends in .toml";
+            Failure::new("phone/model", exit::USAGE, e, advice)
+        })?;
         let chip = match &self.flash {
-            Some(path) => kept(&model, path)?,
-            None => example(&model, self.seed)?,
+            Some(path) => kept(&model, path, cancel)?,
+            None => example(&model, self.seed)
+                .map_err(|e| Failure::new("phone/model", exit::USAGE, e, "correct the model file"))?,
         };
         let options = Options { boot: self.boot, agent: self.agent, ecc: self.ecc, ..Options::default() };
         Ok(Phone::new(model, chip, options))
     }
 
     /// The phone on a cable in this process.
-    pub(crate) fn plug_in(&self) -> Result<PhoneLink, String> {
-        Ok(PhoneLink::plug_paced(self.phone()?, Clock::real(), self.pace))
+    pub(crate) fn plug_in(&self, cancel: &Cancel) -> Result<PhoneLink, Failure> {
+        Ok(PhoneLink::plug_paced(self.phone(cancel)?, Clock::real(), self.pace))
     }
 }
 
 /// The chip in a file; a missing file is made, with the demo's contents.
-fn kept(model: &Model, path: &Path) -> Result<NandChip, String> {
+fn kept(model: &Model, path: &Path, cancel: &Cancel) -> Result<NandChip, Failure> {
+    let advice = "a chip file holds all pages of the chip; name another one, or one that does not exist yet";
+    let failed = |what: String| Failure::new("phone/flash", exit::FAILED, what, advice);
     if !path.exists() {
-        demo_flash::build(model, path, &mut |_, _| Ok(())).map_err(|e| format!("{}: {e}", path.display()))?;
+        let stop = &mut |_, _| if cancel.is_set() { Err(BuildError::Stopped) } else { Ok(()) };
+        demo_flash::build(model, path, stop).map_err(|e| match e {
+            BuildError::Stopped => Failure::stopped(),
+            e => failed(format!("{}: {e}", path.display())),
+        })?;
     }
-    NandChip::open(&model.nand, path).map_err(|e| e.to_string())
+    NandChip::open(&model.nand, path).map_err(|e| failed(e.to_string()))
 }
 
 /// A chip in memory: some pages at the start of every partition.
@@ -148,7 +168,7 @@ mod tests {
     #[test]
     fn an_unkept_phone_has_pages_to_read() {
         let spec: Spec = "mt6575".parse().unwrap();
-        let phone = spec.phone().unwrap();
+        let phone = spec.phone(&Cancel::new()).unwrap();
         let recovery = phone.model.partition("recovery").unwrap();
         let page =
             bromide_phone::stored_page(&phone.model, &phone.chip, (recovery.start / 2048) as u32).unwrap();

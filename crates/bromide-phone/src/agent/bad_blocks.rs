@@ -1,6 +1,6 @@
 //! The bad-block table as the agent finds it on the chip (`nand-yaffs2.md` section 7, `formats.md` section 5.4).
 
-use super::nand::{NandPart, read_stored};
+use super::nand::NandPart;
 use crate::nand_chip::NandChip;
 
 const ROWS_AT: usize = 20;
@@ -11,15 +11,14 @@ const ROW: usize = 4;
 pub(super) struct Table(Vec<(u16, u16)>);
 
 impl Table {
-    /// Searches the pool from the end of the chip downwards; the first valid table counts.
+    /// Searches the pool from the end of the chip downwards; the first valid table in a good block counts.
     pub(super) fn find(part: &NandPart, chip: &NandChip) -> Option<Self> {
         let pool = part.blocks - part.pool_blocks..part.blocks;
-        pool.rev().find_map(|block| {
-            let mut stored = vec![0; part.stored_page()];
-            read_stored(chip, block * part.pages_per_block, &mut stored, part.stored_page()).ok()?;
+        pool.rev().map(|block| block * part.pages_per_block).find_map(|page| {
+            let stored = part.own_page(chip, page)?;
             let mut main = Vec::new();
             part.push_main(&stored, &mut main);
-            Self::parse(&main, part)
+            Self::parse(&main, part).filter(|_| !part.is_bad(chip, page))
         })
     }
 
@@ -27,7 +26,7 @@ impl Table {
         let [b'B', b'M', b'T', 1, _bad, mapped, checksum] = *main.first_chunk::<7>()? else { return None };
         let rows = main.get(ROWS_AT..ROWS_AT + part.pool_blocks as usize * ROW)?;
         let sum = rows.iter().fold(1u8.wrapping_add(mapped), |sum, byte| sum.wrapping_add(*byte));
-        if sum != checksum {
+        if sum != checksum || u32::from(mapped) > part.pool_blocks {
             return None;
         }
         let pairs: Vec<_> = rows

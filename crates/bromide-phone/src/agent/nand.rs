@@ -142,10 +142,16 @@ impl NandPart {
 
     /// The agent's bad mark: the first byte of any sector's spare in the first page of the block.
     pub(super) fn is_bad(&self, chip: &NandChip, chip_page: u32) -> bool {
-        let first = chip_page - chip_page % self.pages_per_block;
+        let first = self.own_page(chip, chip_page - chip_page % self.pages_per_block);
+        first.is_some_and(|page| self.sectors(&page).any(|(_, spare)| spare.first() != Some(&0xff)))
+    }
+
+    /// A stored page as the agent reads it for itself: its own ECC correction is always on (section 5.1).
+    pub(super) fn own_page(&self, chip: &NandChip, chip_page: u32) -> Option<Vec<u8>> {
         let mut page = vec![0; self.stored_page()];
-        let marks = |page: &[u8]| self.sectors(page).any(|(_, spare)| spare.first() != Some(&0xff));
-        read_stored(chip, first, &mut page, self.stored_page()).is_ok() && marks(&page)
+        read_stored(chip, chip_page, &mut page, self.stored_page()).ok()?;
+        repair(EccDelivery::Corrected, &mut page, self.stored_page());
+        Some(page)
     }
 
     fn sectors<'a>(&self, page: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
@@ -191,7 +197,7 @@ pub(super) fn read_stored(
 /// What the controller does to stored pages on their way out; a spare of another size than 16 bytes a sector has
 /// a code nobody here knows, and is left alone.
 pub(super) fn repair(ecc: EccDelivery, stored: &mut [u8], page: usize) {
-    if ecc == EccDelivery::Raw || page % (SECTOR + 16) != 0 {
+    if ecc == EccDelivery::Raw || !page.is_multiple_of(SECTOR + 16) {
         return;
     }
     for sector in stored.chunks_exact_mut(SECTOR + 16) {

@@ -47,7 +47,8 @@ pub fn pty(
             std::thread::sleep(LOOK_FOR_HOST);
             continue;
         }
-        let ended = plug_in(phone, FdLink::new(&terminal.master, terms.stop, terms.eager()), terms.pace, tell);
+        let ended =
+            plug_in(phone, FdLink::new(&terminal.master, terms.stop, terms.eager()), terms.pace, tell);
         if !hung_up(terminal.master.as_fd()) {
             tell(Serving::Over(ended));
             if !terminal.left_by_host(ended, terms) {

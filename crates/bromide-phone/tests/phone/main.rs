@@ -7,3 +7,4 @@ mod pace;
 mod read_back;
 mod served;
 mod start;
+mod storm;

@@ -7,11 +7,15 @@ use bromide_proto::chips;
 
 use crate::choose::Via;
 use crate::front::Front;
+use crate::out::{self, harmless};
 use crate::report::Failure;
 
 /// `bromide da list FILE`.
 pub(crate) fn list(path: &Path, front: &mut Front) -> Result<(), Failure> {
-    let failed = |e| Failure::of_job(&e, &Via::Auto);
+    let failed = |e| {
+        let advice = "name a Download Agent container: the file the vendor's flash tool calls DA";
+        Failure { advice: Some(advice.into()), ..Failure::of_job(&e, &Via::Auto) }
+    };
     let da = AgentFile::open(path).map_err(failed)?;
     let file = da.table().map_err(failed)?;
     let mut rows = Vec::new();
@@ -40,8 +44,10 @@ pub(crate) fn list(path: &Path, front: &mut Front) -> Result<(), Failure> {
         }));
         return Ok(());
     }
-    println!("{}: {} entries", file.label, file.entries.len());
-    println!("  #  chip     hw   sub  version    agent bytes  at          remarks");
+    let mut lines = vec![
+        format!("{}: {} entries", harmless(&file.label), file.entries.len()),
+        "  #  chip     hw   sub  version    agent bytes  at          remarks".to_owned(),
+    ];
     for entry in &file.entries {
         let (format, records) = da.outlook(&file, entry);
         let agent = entry.regions.get(1);
@@ -55,7 +61,7 @@ pub(crate) fn list(path: &Path, front: &mut Front) -> Result<(), Failure> {
                 format!("single stage, wire format {format}, {records}{untested}")
             }
         };
-        println!(
+        lines.push(format!(
             "{:3}  {:8} {:04x} {:04x} {:04x}/{:04x}  {:>11}  {:#010x}  {remarks}",
             entry.index,
             container_name(entry.hw_code),
@@ -65,12 +71,10 @@ pub(crate) fn list(path: &Path, front: &mut Front) -> Result<(), Failure> {
             entry.sw_version,
             agent.map_or(0, |r| r.length),
             agent.map_or(0, |r| r.load),
-        );
+        ));
     }
-    for warning in &file.warnings {
-        println!("note: {warning}");
-    }
-    Ok(())
+    lines.extend(file.warnings.iter().map(|warning| format!("note: {warning}")));
+    out::result(&lines)
 }
 
 /// MT6573, MT6575 and MT6577 have agents of one stage (`da-legacy.md` section 1); chosen by hw code only.

@@ -13,7 +13,7 @@ use bromide_proto::wire::nand_read::{AddressKind, Shape};
 
 use crate::choose::Via;
 use crate::cli::{Cable, Demo};
-use crate::cmd::read::{load_map, read_wishes};
+use crate::cmd::read::{Job, load_map, read_job};
 use crate::demo_flash::{self, BuildError};
 use crate::front::Front;
 use crate::numbers::grouped;
@@ -58,7 +58,8 @@ pub(crate) fn demo(args: Demo, front: &mut Front, cancel: &Cancel) -> Result<(),
         kind: AddressKind::Logical,
     };
     let options = ReadOptions { force: false, pages_per_packet: 64, one_sums_file: false };
-    read_wishes(&[wish], Some(&map), &cable, &options, front, cancel)?;
+    let job = Job { wishes: vec![wish], map: Some(map), folder: None, options };
+    read_job(&job, &cable, front, cancel)?;
 
     front.say("4. Compare with the virtual chip, page by page");
     let pages = compare(&spec, &model, &target, cancel)?;
@@ -78,7 +79,7 @@ pub(crate) fn demo(args: Demo, front: &mut Front, cancel: &Cancel) -> Result<(),
 fn build(model: &Model, flash: &Path, cancel: &Cancel) -> Result<u32, Failure> {
     let stop = &mut |_, _| if cancel.is_set() { Err(BuildError::Stopped) } else { Ok(()) };
     demo_flash::build(model, flash, stop).map_err(|e| match e {
-        BuildError::Stopped => Failure::new("link/cancelled", exit::INTERRUPTED, "stopped by the user", ""),
+        BuildError::Stopped => Failure::stopped(),
         e => Failure::new(
             "demo/flash",
             exit::FAILED,
@@ -90,7 +91,7 @@ fn build(model: &Model, flash: &Path, cancel: &Cancel) -> Result<u32, Failure> {
 
 /// Counts the pages compared; a difference is an exit code of its own.
 fn compare(spec: &Spec, model: &Model, image: &Path, cancel: &Cancel) -> Result<u64, Failure> {
-    let phone = spec.phone().map_err(|e| failed("demo/phone", &e))?;
+    let phone = spec.phone(cancel)?;
     let Some(system) = model.partition("system") else {
         return Err(failed("demo/model", "the model has no system partition"));
     };
@@ -101,7 +102,7 @@ fn compare(spec: &Spec, model: &Model, image: &Path, cancel: &Cancel) -> Result<
     let mut read = vec![0; model.nand.stored_page_bytes() as usize];
     for page in first..first + pages {
         if cancel.is_set() {
-            return Err(Failure::new("link/cancelled", exit::INTERRUPTED, "stopped by the user", ""));
+            return Err(Failure::stopped());
         }
         let number = u32::try_from(page).map_err(|e| failed("demo/model", &e.to_string()))?;
         let stored =

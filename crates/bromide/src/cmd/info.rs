@@ -5,21 +5,25 @@ use bromide_job::event::Event;
 use bromide_job::session::{DEFAULT_POOL, Session};
 use bromide_link::{Cancel, run};
 use bromide_proto::agent::{Exit, Found, Speed};
+use bromide_proto::brom::Identity;
 
 use crate::cli;
-use crate::cmd::read::{prepare, session_options};
+use crate::cmd::read::{container, plug_in, session_options};
 use crate::front::Front;
+use crate::out;
 use crate::report::Failure;
 use crate::screen::{phone_line, storage_lines};
 
 /// `bromide info`.
 pub(crate) fn info(args: cli::Info, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
     let cable = &args.cable;
-    let (da, link) = prepare(cable, front, cancel)?;
+    let da = container(cable)?;
+    let link = plug_in(cable, front, cancel)?;
     let options = session_options(cable, cable.pool.unwrap_or(DEFAULT_POOL));
     let tell = &mut |event: Event<'_>| match event {
-        // On a terminal these are the result, printed below.
-        Event::Phone(_) | Event::Found(_) if matches!(front, Front::Screen(_)) => {}
+        // In text these two are results: who the phone is at once, even if no agent can be started.
+        Event::Phone(identity) if matches!(front, Front::Screen(_)) => out::line(phone_line(identity)),
+        Event::Found(_) if matches!(front, Front::Screen(_)) => {}
         event => front.tell(&event),
     };
     let (identity, found, speed) = run(async {
@@ -37,31 +41,30 @@ pub(crate) fn info(args: cli::Info, front: &mut Front, cancel: &Cancel) -> Resul
                 "event": "link", "speed": speed, "agent": agent_version(&found),
                 "random_id": bromide_job::agent_file::hex(&found.report.ram.random_id),
             }));
+            Ok(())
         }
-        Front::Screen(_) => {
-            println!("{}", phone_line(&identity));
-            println!(
-                "BootROM version {:02x}, boot loader {:02x}",
-                identity.brom_version, identity.bl_version
-            );
-            println!("Agent   version {}", agent_version(&found));
-            println!("Link    {}", if speed == Speed::High { "high speed" } else { "full speed" });
-            for line in storage_lines(&found) {
-                println!("{line}");
-            }
-            if let Some((position, record)) = &found.record {
-                println!("        record {position} of the agent's table (number {:#x})", record.index);
-            }
-            let ram = &found.report.ram;
-            let external = if ram.external_status == 0 {
-                format!("{} MiB", ram.external_size >> 20)
-            } else {
-                "off (not needed for reading)".to_owned()
-            };
-            println!("RAM     internal {} KiB, external {external}", ram.internal_size >> 10);
-        }
+        Front::Screen(_) => out::result(&lines(&identity, &found, speed)),
     }
-    Ok(())
+}
+
+fn lines(identity: &Identity, found: &Found, speed: Speed) -> Vec<String> {
+    let mut lines = vec![
+        format!("BootROM version {:02x}, boot loader {:02x}", identity.brom_version, identity.bl_version),
+        format!("Agent   version {}", agent_version(found)),
+        format!("Link    {}", if speed == Speed::High { "high speed" } else { "full speed" }),
+    ];
+    lines.extend(storage_lines(found));
+    if let Some((position, record)) = &found.record {
+        lines.push(format!("        record {position} of the agent's table (number {:#x})", record.index));
+    }
+    let ram = &found.report.ram;
+    let external = if ram.external_status == 0 {
+        format!("{} MiB", ram.external_size >> 20)
+    } else {
+        "off (not needed for reading)".to_owned()
+    };
+    lines.push(format!("RAM     internal {} KiB, external {external}", ram.internal_size >> 10));
+    lines
 }
 
 fn agent_version(found: &Found) -> String {

@@ -10,6 +10,7 @@ use bromide_phone::{Generation, Model, demo_agent};
 
 use crate::cli::{AgentFormat, Listen, Serve};
 use crate::front::Front;
+use crate::out;
 use crate::report::{Failure, exit};
 use crate::virtual_phone::Spec;
 
@@ -22,10 +23,8 @@ pub(crate) fn serve(args: Serve, front: &mut Front, cancel: &Cancel) -> Result<(
     if args.flash.is_some() {
         spec.flash = args.flash;
     }
-    if spec.flash.as_ref().is_some_and(|path| !path.exists()) {
-        front.say("Making the chip: an invented system partition and pages elsewhere");
-    }
-    let mut phone = spec.phone().map_err(usage)?;
+    spec.announce(front);
+    let mut phone = spec.phone(cancel)?;
     let terms = Terms { pace: spec.pace, stop: cancel.flag() };
     let tell = &mut |serving: Serving| say(front, &serving);
     let ended = match &args.listen {
@@ -44,8 +43,7 @@ fn say(front: &mut Front, serving: &Serving) {
         (Front::Json(json), other) => json.line(&serde_json::json!({"event": "phone", "text": text(other)})),
         (Front::Screen(screen), Serving::At(at)) => {
             screen.say("The phone waits here; Ctrl-C ends it.");
-            let mut out = std::io::stdout().lock();
-            let _ = writeln!(out, "{at}").and_then(|()| out.flush());
+            out::line(at);
         }
         (Front::Screen(screen), other) => screen.say(&text(other)),
     }
@@ -80,10 +78,18 @@ const fn generation(format: AgentFormat) -> Generation {
 }
 
 /// `bromide phone models`.
-pub(crate) fn models() {
-    for name in Model::names() {
-        if let Ok(model) = Model::builtin(name) {
-            println!("{name:10} {}", model.description);
+pub(crate) fn models(front: &mut Front) -> Result<(), Failure> {
+    let models = Model::names().into_iter().filter_map(|name| Model::builtin(name).ok());
+    match front {
+        Front::Json(json) => {
+            for Model { name, description, .. } in models {
+                json.line(&serde_json::json!({"event": "model", "name": name, "description": description}));
+            }
+            Ok(())
+        }
+        Front::Screen(_) => {
+            let lines: Vec<_> = models.map(|m| format!("{:10} {}", m.name, m.description)).collect();
+            out::result(&lines)
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `read` and `read-list`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +10,8 @@ use bromide_job::agent_file::AgentFile;
 use bromide_job::error::JobError;
 use bromide_job::event::Event;
 use bromide_job::readback::{Done, ReadOptions, read_rows};
-use bromide_job::rows::{Want, Wish, resolve};
+use bromide_job::rows::{self, Want, Wish};
+use bromide_job::save::SaveOptions;
 use bromide_job::session::{DEFAULT_POOL, Session, SessionOptions};
 use bromide_link::{Cancel, run};
 use bromide_proto::agent::Exit;
@@ -24,19 +26,26 @@ use crate::report::{Failure, exit};
 /// Larger maps are refused unread; the largest scatter file seen has 100 KB.
 const LARGEST_MAP: u64 = 16 << 20;
 
+/// What is to be read, and where it goes.
+pub(crate) struct Job {
+    pub(crate) wishes: Vec<Wish>,
+    pub(crate) map: Option<Map>,
+    /// Made when it is not there.
+    pub(crate) folder: Option<PathBuf>,
+    pub(crate) options: ReadOptions,
+}
+
 /// `bromide read`.
 pub(crate) fn read(args: Read, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
     let wish = Wish { shape: shape(&args.pages), kind: kind(&args.pages), want: want(&args)? };
-    if let Want::All { folder } = &wish.want {
-        make_folder(folder)?;
-    }
+    let folder = if let Want::All { folder } = &wish.want { Some(folder.clone()) } else { None };
     let options = ReadOptions {
         force: args.pages.force,
         pages_per_packet: args.pages.packet_pages,
         one_sums_file: args.all,
     };
     let map = args.map.as_deref().map(load_map).transpose()?;
-    read_wishes(&[wish], map.as_ref(), &args.cable, &options, front, cancel).map(drop)
+    read_job(&Job { wishes: vec![wish], map, folder, options }, &args.cable, front, cancel).map(drop)
 }
 
 /// `bromide read-list`.
@@ -47,57 +56,84 @@ pub(crate) fn read_list(args: ReadList, front: &mut Front, cancel: &Cancel) -> R
         Failure::new("list/bad-row", exit::USAGE, what, "bromide read-list --help shows the columns")
     })?;
     let map = args.map.as_deref().map(load_map).transpose()?;
-    make_folder(&args.output)?;
     let options = ReadOptions { force: args.force, pages_per_packet: args.packet_pages, one_sums_file: true };
-    read_wishes(&wishes, map.as_ref(), &args.cable, &options, front, cancel).map(drop)
+    read_job(&Job { wishes, map, folder: Some(args.output), options }, &args.cable, front, cancel).map(drop)
 }
 
-/// The whole job: container, cable, session, rows, end.
-pub(crate) fn read_wishes(
-    wishes: &[Wish],
-    map: Option<&Map>,
+/// The whole job: all that can be refused without a phone, then cable, session, rows, end.
+pub(crate) fn read_job(
+    job: &Job,
     cable: &Cable,
-    options: &ReadOptions,
     front: &mut Front,
     cancel: &Cancel,
 ) -> Result<Vec<Done>, Failure> {
+    let Job { wishes, options, .. } = job;
+    let map = job.map.as_ref();
+    let via = &cable.via;
     for note in map.iter().flat_map(|m| &m.notes) {
         front.tell(&Event::Note(note));
     }
+    let targets = rows::targets(wishes, map).map_err(|e| Failure::of_job(&e, via))?;
+    let da = container(cable)?;
+    places(&targets, job)?;
     let pool = cable.pool.or_else(|| map.and_then(|m| m.pool_blocks)).unwrap_or(DEFAULT_POOL);
-    let via = &cable.via;
-    let (da, link) = prepare(cable, front, cancel)?;
+    let link = plug_in(cable, front, cancel)?;
     let session = session_options(cable, pool);
     let tell = &mut |event: Event<'_>| front.tell(&event);
     run(async {
         let mut session = Session::begin(link, &da, &session, tell).await?;
         let geometry = session.geometry()?;
-        let rows = resolve(wishes, map, &geometry, pool, &mut |text| tell(Event::Note(text)))?;
+        let rows = rows::resolve(wishes, map, &geometry, pool, &mut |text| tell(Event::Note(text)))?;
         let done = read_rows(&mut session, &rows, options, tell).await?;
         session.finish(Exit::PowerOff, tell).await;
         Ok(done)
     })
-    .map_err(|e: JobError| Failure::of_job(&e, via))
+    .map_err(|e: JobError| Failure::of_job(&e, via).with_part(&e, &targets))
 }
 
-/// Container first: a wrong file should not cost the user a plug-in.
-pub(crate) fn prepare(
-    cable: &Cable,
-    front: &mut Front,
-    cancel: &Cancel,
-) -> Result<(AgentFile, AnyLink), Failure> {
-    let da = AgentFile::open(&cable.da).map_err(|e| Failure::of_job(&e, &cable.via))?;
-    if !matches!(cable.via, Via::Phone(_)) {
-        front.waiting(&cable.via.to_string(), cable.wait);
+/// A file that cannot be written should not cost the user a plug-in either. How much room is needed only the phone
+/// can tell.
+fn places(targets: &[PathBuf], job: &Job) -> Result<(), Failure> {
+    job.folder.as_deref().map_or(Ok(()), make_folder)?;
+    for target in targets {
+        let place = SaveOptions { force: job.options.force, expected_bytes: 0, check: None };
+        place.check(target).map_err(|e| Failure::of_save(&e))?;
     }
-    let link = open(&cable.via, Duration::from_secs(cable.wait), cancel)?;
-    Ok((da, link))
+    let folders: BTreeSet<&Path> = targets.iter().map(|target| folder_of(target)).collect();
+    folders.into_iter().try_for_each(writable)
+}
+
+fn folder_of(target: &Path) -> &Path {
+    target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Tried with a file that has no name, because permissions do not tell everything.
+fn writable(folder: &Path) -> Result<(), Failure> {
+    tempfile::tempfile_in(folder).map(drop).map_err(|e| {
+        let what = format!("cannot write into {}: {e}", folder.display());
+        Failure::new("save/io", exit::FAILED, what, "choose another folder with -o")
+    })
+}
+
+/// The Download Agent container: read first, because a wrong file should not cost the user a plug-in.
+pub(crate) fn container(cable: &Cable) -> Result<AgentFile, Failure> {
+    AgentFile::open(&cable.da).map_err(|e| Failure::of_job(&e, &cable.via))
+}
+
+/// The cable, with the phone on it.
+pub(crate) fn plug_in(cable: &Cable, front: &mut Front, cancel: &Cancel) -> Result<AnyLink, Failure> {
+    match &cable.via {
+        Via::Phone(spec) => spec.announce(front),
+        via => front.waiting(&via.to_string(), cable.wait),
+    }
+    open(&cable.via, Duration::from_secs(cable.wait), cancel)
 }
 
 /// How the session begins, from the command line.
 pub(crate) fn session_options(cable: &Cable, pool_blocks: u32) -> SessionOptions {
     SessionOptions {
-        patience: Duration::from_secs(cable.wait),
+        // A phone that is there is given the time to say so, however short the wait.
+        patience: Duration::from_secs(cable.wait.max(1)),
         agent_format: cable.agent_format.map(Into::into),
         pool_blocks,
     }
