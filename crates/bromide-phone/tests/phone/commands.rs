@@ -176,3 +176,25 @@ fn the_other_port_command_switches_too_and_a_power_cut_forgets_the_agent() {
     phone.power_off();
     plug_phone(phone).start();
 }
+
+#[test]
+fn a_table_with_flipped_bits_still_counts_and_one_in_a_marked_block_does_not() {
+    let mut model = mt6575();
+    model.nand.bad_blocks = vec![1000];
+    let built = || Factory::new(&model, NandChip::blank(&model.nand)).unwrap().finish().unwrap();
+    let rows = |chip| {
+        let mut host = plug(model.clone(), chip, Options::default());
+        host.reach_commands(Generation::G2);
+        host.play("H A3 D");
+        host.hear(1)
+    };
+    let table = 4095 * 64;
+    let mut worn = built();
+    (0..4).for_each(|n| worn.flip(table, 20 + n, 1).unwrap());
+    assert_eq!(rows(worn), [0x5a]);
+    let mut marked = built();
+    let mut mark = [0xff; 2112];
+    mark[512] = 0;
+    marked.program(table, &mark).unwrap();
+    assert_eq!(rows(marked), [0xa5]);
+}
