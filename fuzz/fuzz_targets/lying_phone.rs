@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bromide_link::run;
 use bromide_proto::agent::reading::{Order, PageSize};
-use bromide_proto::agent::{Agent, Exit, Setup};
+use bromide_proto::agent::{Agent, Setup};
 use bromide_proto::agent_format::Format;
 use bromide_proto::brom::{Brom, Upload};
 use bromide_proto::link::{Link, LinkError};
@@ -25,6 +25,7 @@ struct Liar<'a> {
     echo: bool,
     echoed: VecDeque<u8>,
     silences: u32,
+    clock: Duration,
 }
 
 impl Link for Liar<'_> {
@@ -40,19 +41,27 @@ impl Link for Liar<'_> {
             into[0] = byte;
             return Ok(1);
         }
+        // Bytes take a little time, silence all of it.
+        self.clock += Duration::from_micros(1);
         let Some((control, rest)) = self.script.split_first() else {
             self.silences += 1;
+            self.clock += within;
             // A cable is pulled some time after the last byte, so that every loop of the host meets silence first.
             return Err(if self.silences > 200 { LinkError::Unplugged } else { LinkError::Timeout(within) });
         };
         if *control == 0xee {
             self.script = rest;
+            self.clock += within;
             return Err(LinkError::Timeout(within));
         }
         let n = into.len().min(self.script.len());
         into[..n].copy_from_slice(&self.script[..n]);
         self.script = &self.script[n..];
         Ok(n)
+    }
+
+    fn now(&self) -> Duration {
+        self.clock
     }
 }
 
@@ -91,7 +100,7 @@ async fn agent_talk(mut liar: Liar<'_>, format: Format, honest_start: bool) -> O
     let record = record();
     let records = [&record[..], &record[..]];
     let config = HostConfig { brom_version: 5, bl_version: 0xfe, pool_blocks: 80 };
-    let setup = Setup { format, config, records: &records };
+    let setup = Setup { format, certain: honest_start, config, records: &records };
     let met = Agent::meet(Talk::new(liar), &setup, &mut |_, _| {}).await;
     assert!(met.is_ok() || !honest_start, "an honest phone is met: {:?}", met.err());
     let (mut agent, _) = met.ok()?;
@@ -105,12 +114,12 @@ async fn agent_talk(mut liar: Liar<'_>, format: Format, honest_start: bool) -> O
     let mut reading = agent.read(order, PageSize { page: 512, spare: 16 }).await.ok()?;
     let mut buffer = Vec::new();
     let mut total = 0;
-    while let Ok(Some(packet)) = reading.next(&mut buffer).await {
-        total += packet.len();
+    while let Ok(true) = reading.next(&mut buffer).await {
+        total += buffer.len();
         assert!(total <= 16 * 528);
     }
     drop(reading);
-    let _ = agent.finish(Exit::PowerOff).await;
+    let _ = agent.finish().await;
     Some(())
 }
 
@@ -123,7 +132,7 @@ async fn boot_talk(liar: Liar<'_>) -> Option<()> {
 
 fuzz_target!(|data: &[u8]| {
     let Some((mode, script)) = data.split_first() else { return };
-    let liar = || Liar { script, echo: mode & 4 != 0, echoed: VecDeque::new(), silences: 0 };
+    let liar = || Liar { script, echo: mode & 4 != 0, echoed: VecDeque::new(), silences: 0, clock: Duration::ZERO };
     run(async {
         match mode & 3 {
             0 => agent_talk(liar(), Format::G1, mode & 8 != 0).await,

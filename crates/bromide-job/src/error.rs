@@ -74,6 +74,9 @@ pub enum JobError {
     /// The map does not fit the chip.
     #[error("the map does not fit this chip: {0}")]
     Map(#[from] PlaceError),
+    /// Partitions are asked for, but there is no map that could name them.
+    #[error("a partition is asked for by name, but there is no map")]
+    NoMap,
     /// A range that cannot be read.
     #[error("{0}")]
     Range(String),
@@ -98,6 +101,7 @@ impl JobError {
             Self::UnknownFormat { .. } => "da/unknown-format",
             Self::Partition(_) => "map/partition",
             Self::Map(_) => "map/does-not-fit",
+            Self::NoMap => "map/missing",
             Self::Range(_) => "read/range",
             Self::SameFile(_) => "read/same-file",
             Self::Save(e) => e.code(),

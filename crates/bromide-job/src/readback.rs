@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bromide_nand::{Geometry, Layout};
-use bromide_proto::agent::reading::{Mended, Order, PageSize};
+use bromide_proto::agent::reading::{Order, PageSize};
 use bromide_proto::link::Link;
 use bromide_proto::wire::nand_read::{AddressKind, Shape};
 
@@ -38,8 +38,8 @@ pub struct Done {
     pub saved: Saved,
     /// The page report beside it.
     pub report: PathBuf,
-    /// What the cable needed.
-    pub mended: Mended,
+    /// Requests that had to be made anew.
+    pub recoveries: u32,
 }
 
 /// Reads all rows. Every target is checked before the first page is asked for; each file is whole before the next
@@ -85,14 +85,18 @@ async fn read_row<L: Link>(
     let mut reading = session.agent().read(order, size).await?;
     let mut confirmed = 0u64;
     let mut buffer = save.buffer();
-    while reading.next(&mut buffer).await?.is_some() {
+    let mut recoveries = 0;
+    while reading.next(&mut buffer).await? {
         // The agent is already sending the next packet while this one goes to disk.
         confirmed += buffer.len() as u64;
         save.put(buffer)?;
+        if reading.recoveries() != recoveries {
+            recoveries = reading.recoveries();
+            tell(Event::Note(&format!("asked again at byte {confirmed}: {}", reading.last_trouble())));
+        }
         tell(Event::Read(confirmed));
         buffer = save.buffer();
     }
-    let mended = reading.mended();
     if options.force {
         // Between the new image and its new digest nothing may claim the old one for it.
         for suffix in [".sha256", ".report.json"] {
@@ -113,7 +117,7 @@ async fn read_row<L: Link>(
         geometry: *geometry,
     };
     let report = pagereport::write(&row.target, &origin, &saved)?;
-    Ok(Done { row: row.clone(), saved, report, mended })
+    Ok(Done { row: row.clone(), saved, report, recoveries })
 }
 
 fn save_options(row: &Row, geometry: &Geometry, options: &ReadOptions) -> SaveOptions {

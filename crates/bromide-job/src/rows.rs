@@ -1,17 +1,18 @@
 //! What to read, as rows: file, shape, address space, start, length. The vendor tool's read-back list.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use bromide_image::map::{ChipShape, Map, Partition, Placed, Size};
+use bromide_image::map::{ChipShape, Map, Placed, Size};
 use bromide_nand::Geometry;
 use bromide_proto::wire::nand_read::{AddressKind, Shape};
 
 use crate::error::JobError;
 use crate::save::place::with_suffix;
+use crate::sums;
 
-/// What is written beside a file, or stands for it until it is whole.
-const BESIDE: [&str; 3] = [".part", ".report.json", ".sha256"];
+/// What is written beside a file or stands for it until it is whole, with its own interim names.
+const BESIDE: [&str; 5] = [".part", ".sha256", ".sha256.part", ".report.json", ".report.json.part"];
 
 /// One thing to read into one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,10 +87,11 @@ pub fn targets(wishes: &[Wish], map: Option<&Map>) -> Result<Vec<PathBuf>, JobEr
                 targets.push(target.clone());
             }
             (Want::All { folder }, Some(map)) => {
-                let whole = map.partitions.iter().filter(|p| !is_empty(p, map));
-                targets.extend(whole.map(|p| folder.join(file_name(&p.name))));
+                // A partition without a byte has no file; [`resolve`] leaves it out as well.
+                let some = map.partitions.iter().filter(|p| p.size != Size::Stated(0));
+                targets.extend(some.map(|p| folder.join(file_name(&p.name))));
             }
-            (Want::Partition { .. } | Want::All { .. }, None) => return Err(no_map()),
+            (Want::Partition { .. } | Want::All { .. }, None) => return Err(JobError::NoMap),
             (Want::Range { target, .. } | Want::WholeChip { target }, _) => targets.push(target.clone()),
         }
     }
@@ -97,30 +99,19 @@ pub fn targets(wishes: &[Wish], map: Option<&Map>) -> Result<Vec<PathBuf>, JobEr
     Ok(targets)
 }
 
-/// Whether a partition has no byte on any chip; [`resolve`] leaves it out of "all".
-fn is_empty(partition: &Partition, map: &Map) -> bool {
-    match partition.size {
-        Size::Stated(size) => size == 0,
-        Size::ToNext => {
-            map.partitions.iter().any(|p| p.start == partition.start && p.line > partition.line)
-        }
-        Size::ToEnd => false,
-    }
-}
-
-fn no_map() -> JobError {
-    JobError::Range("a partition is asked for by name, but there is no map".into())
-}
-
-/// No file may be written twice, nor be what is written beside another one.
+/// No file may be written twice, nor be what is written beside another one, nor its interim name.
 fn distinct<'a>(targets: impl Iterator<Item = &'a PathBuf>) -> Result<(), JobError> {
     let mut all = BTreeSet::new();
     for target in targets {
-        if !all.insert(target.as_path()) {
+        let plain: PathBuf = target.components().filter(|c| *c != Component::CurDir).collect();
+        let reserved = plain.file_name().is_some_and(|name| {
+            name == sums::FOLDER_NAME || with_suffix(Path::new(sums::FOLDER_NAME), ".part") == Path::new(name)
+        });
+        if reserved || !all.insert(plain) {
             return Err(JobError::SameFile(target.clone()));
         }
     }
-    let beside = |target: &&Path| BESIDE.map(|suffix| with_suffix(target, suffix));
+    let beside = |target: &PathBuf| BESIDE.map(|suffix| with_suffix(target, suffix));
     match all.iter().flat_map(beside).find(|path| all.contains(path.as_path())) {
         Some(twice) => Err(JobError::SameFile(twice)),
         None => Ok(()),
@@ -138,12 +129,11 @@ pub fn resolve(
 ) -> Result<Vec<Row>, JobError> {
     let needs_map = wishes.iter().any(|w| matches!(w.want, Want::Partition { .. } | Want::All { .. }));
     let shape = ChipShape { bytes: geometry.chip_bytes(), block_bytes: geometry.block_bytes(), pool_blocks };
+    // Addresses need no map, so one that does not fit this chip is no reason to refuse them.
     let placement = match map {
-        Some(map) => Some(map.place(&shape)?),
-        None if needs_map => {
-            return Err(no_map());
-        }
-        None => None,
+        Some(map) if needs_map => Some(map.place(&shape)?),
+        None if needs_map => return Err(JobError::NoMap),
+        Some(_) | None => None,
     };
     for note in placement.iter().flat_map(|p| &p.notes) {
         remarks(note);
@@ -316,11 +306,8 @@ mod tests {
 
     fn early(wants: &[Want], map: Option<&[u8]>) -> Result<Vec<PathBuf>, JobError> {
         let map = map.map(|text| map::parse(text).unwrap());
-        let wish = |want: &Want| Wish {
-            want: want.clone(),
-            shape: Shape::AsStored,
-            kind: AddressKind::Logical,
-        };
+        let wish =
+            |want: &Want| Wish { want: want.clone(), shape: Shape::AsStored, kind: AddressKind::Logical };
         targets(&wants.iter().map(wish).collect::<Vec<_>>(), map.as_ref())
     }
 
@@ -339,13 +326,15 @@ mod tests {
 
     #[test]
     fn a_partition_without_a_byte_has_no_file() {
-        let map = b"A 0x0\n{\n}\nB 0x40000\n{\n}\nC 0x40000\n{\n}\n".as_slice();
+        let map = b"dev: size erasesize name\nmtd0: 00040000 00020000 \"a\"\nmtd1: 00000000 00020000 \"b\"\n\
+                    mtd2: 00040000 00020000 \"c\"\n"
+            .as_slice();
         let parsed = map::parse(map).unwrap();
         let want = || Want::All { folder: "dump".into() };
         let wish = Wish { want: want(), shape: Shape::AsStored, kind: AddressKind::Logical };
         let rows = resolve(&[wish], Some(&parsed), &chip(), 16, &mut |_| {}).unwrap();
         let after: Vec<_> = rows.into_iter().map(|row| row.target).collect();
-        assert_eq!(after, [Path::new("dump/A.img"), Path::new("dump/C.img")]);
+        assert_eq!(after, [Path::new("dump/a.img"), Path::new("dump/c.img")]);
         assert_eq!(early(&[want()], Some(map)).unwrap(), after);
     }
 
@@ -353,12 +342,19 @@ mod tests {
     fn names_and_files_are_refused_before_there_is_a_phone() {
         let partition = |name: &str| Want::Partition { name: name.into(), target: "s.img".into() };
         assert!(matches!(early(&[partition("sytem")], Some(SCATTER)), Err(JobError::Partition(_))));
-        assert!(matches!(early(&[partition("system")], None), Err(JobError::Range(_))));
+        assert!(matches!(early(&[partition("system")], None), Err(JobError::NoMap)));
         let into = |target: &str| Want::WholeChip { target: target.into() };
         for second in ["a", "./a", "a.part", "a.report.json", "a.sha256"] {
-            assert!(matches!(early(&[into("a"), into(second)], None), Err(JobError::SameFile(_))), "{second}");
-            assert!(matches!(early(&[into(second), into("a")], None), Err(JobError::SameFile(_))), "{second}");
+            assert!(
+                matches!(early(&[into("a"), into(second)], None), Err(JobError::SameFile(_))),
+                "{second}"
+            );
+            assert!(
+                matches!(early(&[into(second), into("a")], None), Err(JobError::SameFile(_))),
+                "{second}"
+            );
         }
+        assert!(early(&[into("dump/SHA256SUMS")], None).is_err(), "the digests of a folder go there");
         assert!(early(&[into("a"), into("b/a"), into("a.img")], None).is_ok());
     }
 }

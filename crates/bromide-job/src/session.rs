@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bromide_nand::Geometry;
-use bromide_proto::agent::{Agent, Exit, Found, Setup};
-use bromide_proto::agent_format::Format;
+use bromide_proto::agent::{Agent, Found, Setup};
+use bromide_proto::agent_format::{Because, Format};
 use bromide_proto::brom::{Brom, Identity};
 use bromide_proto::error::{Error, ErrorKind};
 use bromide_proto::link::Link;
@@ -49,7 +49,16 @@ impl<L: Link> Session<L> {
         options: &SessionOptions,
         tell: &mut Tell<'_>,
     ) -> Result<Self, JobError> {
-        let mut brom = Brom::hello(link, options.patience).await?;
+        Self::greeted(Brom::hello(link, options.patience).await?, da, options, tell).await
+    }
+
+    /// As [`Session::begin`], behind a start sequence that was answered.
+    pub async fn greeted(
+        mut brom: Brom<L>,
+        da: &AgentFile,
+        options: &SessionOptions,
+        tell: &mut Tell<'_>,
+    ) -> Result<Self, JobError> {
         let identity = brom.identity().await?;
         tell(Event::Phone(&identity));
         let agent = da.agent_for(&identity, options.agent_format)?;
@@ -59,6 +68,7 @@ impl<L: Link> Session<L> {
             .await?;
         let setup = Setup {
             format: agent.chosen.format,
+            certain: matches!(agent.chosen.because, Because::KnownAgent | Because::DemoAgent),
             config: HostConfig {
                 brom_version: identity.brom_version,
                 bl_version: identity.bl_version,
@@ -68,6 +78,14 @@ impl<L: Link> Session<L> {
         };
         let (agent, found) =
             Agent::meet(talk, &setup, &mut |done, total| tell(Event::TableOffer(done, total))).await?;
+        let [_, _, chip_byte] = found.hello;
+        if chip_byte != identity.chip.agent_chip_byte {
+            // The vendor's host does not mind, so this is told and nothing more.
+            tell(Event::Warning(&format!(
+                "the agent takes the chip for {chip_byte:02x}, agents for {} say {:02x}: is the file made for this phone?",
+                identity.chip.name, identity.chip.agent_chip_byte
+            )));
+        }
         tell(Event::Found(&found));
         Ok(Self { agent, identity, found, pool_blocks: options.pool_blocks })
     }
@@ -90,11 +108,17 @@ impl<L: Link> Session<L> {
             .map_err(|e| fail(ErrorKind::Contradiction(format!("the agent reports an impossible chip: {e}"))))
     }
 
-    /// Ends the agent. What was read is whole already, so a phone that leaves without its last word is told as a
-    /// warning only.
-    pub async fn finish(self, exit: Exit, tell: &mut Tell<'_>) {
-        if let Err(e) = self.agent.finish(exit).await {
+    /// Ends the agent; the phone switches off. What was read is whole already, so a phone that leaves without its
+    /// last word is told as a warning only.
+    pub async fn finish(self, tell: &mut Tell<'_>) {
+        if let Err(e) = self.agent.finish().await {
             tell(Event::Warning(&format!("the phone did not confirm the end of the session ({e})")));
         }
+    }
+
+    /// Ends the agent after a failure, so that the next try does not need the battery taken out. A phone that does
+    /// not listen any more costs a few seconds.
+    pub async fn abandon(self) {
+        self.agent.abandon().await;
     }
 }

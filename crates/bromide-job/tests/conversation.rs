@@ -163,7 +163,7 @@ fn phones_that_cannot_be_read_say_why() {
         };
         assert!(matches!(end(&no_chip), ErrorKind::NoNand(0xbc4)));
         assert!(matches!(end(&no_controller), ErrorKind::NoNand(0xbe7)));
-        assert!(matches!(end(&refused), ErrorKind::AgentStatus(0xbc5)));
+        assert!(matches!(end(&refused), ErrorKind::AgentSecurity));
         assert!(matches!(end(&unknown), ErrorKind::AgentRefusesChip));
         assert!(matches!(end(&protected), ErrorKind::AgentStatus(0x177b)));
     }
@@ -196,6 +196,10 @@ fn an_empty_cable_is_reported_when_the_patience_ends() {
             within: std::time::Duration,
         ) -> Result<usize, bromide_proto::link::LinkError> {
             self.0.recv(into, within).await
+        }
+
+        fn now(&self) -> std::time::Duration {
+            self.0.now()
         }
     }
     let wish = range(0, BLOCK, std::path::Path::new("never.img"));

@@ -10,7 +10,7 @@ pub(crate) const SLICE: Duration = Duration::from_millis(100);
 
 /// A flag shared by the Ctrl-C handler and everything that waits. Clones see the same flag.
 ///
-/// Once set it stays set: a job that was stopped is not resumed.
+/// Once set it stays set until [`Cancel::clear`]: a job that was stopped is not resumed.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 
@@ -23,6 +23,11 @@ impl Cancel {
     /// Asks everything that holds a clone to stop. Safe to call from a signal thread, any number of times.
     pub fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets waits go on again, for the few words that end a job that was stopped.
+    pub fn clear(&self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 
     /// Whether somebody asked to stop.

@@ -204,6 +204,10 @@ impl<L: Link> Link for Faulty<L> {
             }
         }
     }
+
+    fn now(&self) -> Duration {
+        self.link.now()
+    }
 }
 
 /// The first `most` bytes of `into`, or all.

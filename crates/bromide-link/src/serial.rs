@@ -168,6 +168,10 @@ impl Link for SerialLink {
         self.last_was_send = false;
         self.stream.recv(into, within)
     }
+
+    fn now(&self) -> Duration {
+        crate::stream::now()
+    }
 }
 
 impl Drop for SerialLink {

@@ -6,6 +6,7 @@
 use core::time::Duration;
 use std::io::{Error, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use bromide_proto::link::LinkError;
@@ -15,8 +16,14 @@ use rustix::io::Errno;
 use crate::cancel::{Cancel, SLICE};
 
 /// How long a send waits for the other side to take one more byte before it gives up with
-/// [`LinkError::Timeout`]. Any progress renews it.
+/// [`LinkError::Stalled`]. Any progress renews it.
 pub const STALL: Duration = Duration::from_secs(10);
+
+/// Time since this process first asked.
+pub(crate) fn now() -> Duration {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    FIRST.get_or_init(Instant::now).elapsed()
+}
 
 /// A non-blocking descriptor together with the flag that interrupts its waits.
 #[derive(Debug)]
@@ -83,7 +90,7 @@ impl<T: Read + Write + AsFd> Stream<T> {
         let until = *until.get_or_insert_with(|| Instant::now() + self.stall);
         match self.wait(PollFlags::OUT, Some(until))? {
             true => Ok(()),
-            false => Err(LinkError::Timeout(self.stall)),
+            false => Err(LinkError::Stalled(self.stall)),
         }
     }
 

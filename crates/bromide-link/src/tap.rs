@@ -46,4 +46,8 @@ impl<L: Link, F: FnMut(Direction, &[u8])> Link for Tap<L, F> {
         (self.see)(Direction::FromPhone, into.get(..n).unwrap_or_default());
         Ok(n)
     }
+
+    fn now(&self) -> Duration {
+        self.link.now()
+    }
 }

@@ -134,4 +134,8 @@ impl Link for TcpLink {
     async fn recv(&mut self, into: &mut [u8], within: Duration) -> Result<usize, LinkError> {
         self.stream.recv(into, within)
     }
+
+    fn now(&self) -> Duration {
+        crate::stream::now()
+    }
 }

@@ -197,7 +197,7 @@ fn a_send_that_the_phone_does_not_take_fails_after_the_stall_limit() {
     let mut link = open(&path);
     let start = Instant::now();
     let e = run(link.send(&vec![0; 1 << 20])).unwrap_err();
-    assert!(matches!(e, LinkError::Timeout(d) if d == STALL), "{e}");
+    assert!(matches!(e, LinkError::Stalled(d) if d == STALL), "{e}");
     assert!(start.elapsed() >= STALL);
     assert!(start.elapsed() < STALL + Duration::from_secs(3));
 }

@@ -130,7 +130,7 @@ fn a_send_that_the_phone_does_not_take_fails_after_the_stall_limit() {
     let (_phone, mut link) = pair(&Cancel::new());
     let start = Instant::now();
     let e = run(link.send(&vec![0; 64 << 20])).unwrap_err();
-    assert!(matches!(e, LinkError::Timeout(d) if d == STALL), "{e}");
+    assert!(matches!(e, LinkError::Stalled(d) if d == STALL), "{e}");
     assert!(start.elapsed() >= STALL && start.elapsed() < STALL + Duration::from_secs(5));
 }
 

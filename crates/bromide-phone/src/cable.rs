@@ -103,6 +103,10 @@ impl Link for PhoneEnd {
         })
         .await
     }
+
+    fn now(&self) -> Duration {
+        self.clock.now()
+    }
 }
 
 type Life = Pin<Box<dyn Future<Output = (Phone, Ended)>>>;
@@ -214,5 +218,9 @@ impl Link for PhoneLink {
                 None => return Err(LinkError::Other("host and phone wait for each other for ever".into())),
             }
         }
+    }
+
+    fn now(&self) -> Duration {
+        self.clock.now()
     }
 }

@@ -147,4 +147,8 @@ impl<L: Link> Link for Paced<L> {
         self.clock.sleep_until(self.free);
         Ok(n)
     }
+
+    fn now(&self) -> Duration {
+        self.inner.now()
+    }
 }

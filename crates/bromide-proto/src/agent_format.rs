@@ -85,16 +85,13 @@ fn hex_is(hex: &str, digest: &[u8]) -> bool {
 }
 
 fn by_label(label: &str) -> Option<Format> {
-    if let Some(digits) = label.split("_v7.").nth(1) {
-        let digits = digits.split(|c: char| !c.is_ascii_digit()).next()?;
-        return match digits.parse::<u32>().ok()? {
-            ..=1320 => Some(Format::G1),
-            1504.. => Some(Format::G2),
-            // Where G1 became G2 between 1320 and 1504 is unknown.
-            _ => None,
-        };
+    let digits = label.split("_v7.").nth(1).and_then(|d| d.split(|c: char| !c.is_ascii_digit()).next());
+    match digits.and_then(|d| d.parse::<u32>().ok()) {
+        Some(..=1320) => Some(Format::G1),
+        Some(1504..) => Some(Format::G2),
+        // Where G1 became G2 between the two is unknown; a date may still tell.
+        Some(_) | None => has_date_of_2015_or_later(label).then_some(Format::G2),
     }
-    has_date_of_2015_or_later(label).then_some(Format::G2)
 }
 
 /// Dates stand in labels as `2015-01-19` or `2017/12/14`, with anything around them.
@@ -122,6 +119,7 @@ mod tests {
         assert_eq!(label("MTK_AllInOne_DA_v7.1320"), Some(Format::G1));
         assert_eq!(label("MTK_AllInOne_DA_v7.1504"), Some(Format::G2));
         assert_eq!(label("MTK_AllInOne_DA_v7.1400.2014"), None, "between the two nothing is known");
+        assert_eq!(label("MTK_AllInOne_DA_v7.1400.2015-06-01"), Some(Format::G2), "but a date is");
         assert_eq!(label("MTK_AllInOne_DA_v3.3001.2015-01-19.10:05"), Some(Format::G2));
         assert_eq!(label("MTK_AllInOne_DA_v3.3001.2017/12/14.17:12_396299"), Some(Format::G2));
         assert_eq!(label("MTK_AllInOne_DA_v5.1234.2012-03-04"), None, "an early date decides nothing");

@@ -26,8 +26,8 @@ const START_PATIENCE: Duration = Duration::from_millis(20);
 const START_PAUSE: Duration = Duration::from_millis(2);
 /// Silence that ends what a preloader was still saying.
 const SETTLE: Duration = Duration::from_millis(20);
-/// Junk believed while waiting for one complement: a preloader repeats READY, a stranger babbles.
-const START_JUNK: usize = 4096;
+/// More foreign bytes than a preloader's READY or a stale echo explain: something else is on this line.
+const NOISE: usize = 4096;
 /// Vendor time-outs for an echo and a status word.
 const ECHO: Duration = Duration::from_secs(10);
 const STATUS: Duration = Duration::from_secs(30);
@@ -62,6 +62,11 @@ impl TargetConfig {
     pub const fn serial_link_auth(self) -> bool {
         self.0 & 2 != 0
     }
+    /// Either of the two that end a read back.
+    #[must_use]
+    pub const fn wants_auth(self) -> bool {
+        self.serial_link_auth() || self.agent_auth()
+    }
     /// The agent must be signed by the key owner.
     #[must_use]
     pub const fn agent_auth(self) -> bool {
@@ -93,37 +98,30 @@ pub struct Brom<L> {
 }
 
 impl<L: Link> Brom<L> {
-    /// Does the start sequence, patiently: `within` is the silence after which nobody is believed to be there.
+    /// Does the start sequence, patiently: nobody is believed to be there when it has not worked `within` this time.
     ///
-    /// A preloader's READY and stale bytes are skipped; a broken sequence begins again.
+    /// A preloader's READY and stale bytes are skipped; a broken sequence begins again. The first rounds are quick,
+    /// for a preloader that stays a moment only; later ones wait longer, for a cable with a long way.
     pub async fn hello(link: L, within: Duration) -> Result<Self, Error> {
         let mut talk = Talk::new(link);
         talk.step = "start sequence";
-        let mut waited = Duration::ZERO;
-        let mut junk = 0usize;
-        while waited < within {
-            let mut in_step = true;
-            for byte in brom::START {
-                match complement(&mut talk, byte, &mut junk).await? {
-                    true => {}
-                    false => {
-                        in_step = false;
-                        break;
-                    }
-                }
-            }
-            if in_step {
+        let until = talk.now().saturating_add(within);
+        let mut heard = 0usize;
+        for round in 0u32.. {
+            let patience = START_PATIENCE.saturating_mul(1 << round.wrapping_div(4).wrapping_rem(6));
+            if start_sequence(&mut talk, patience, &mut heard).await? {
                 talk.drain(SETTLE).await?;
                 return Ok(Self { talk });
             }
-            // A late answer to an old byte would put the next try out of step.
-            junk = junk.saturating_add(talk.drain(START_PAUSE).await?);
-            waited = waited.saturating_add(START_PATIENCE).saturating_add(START_PAUSE);
-            if junk > START_JUNK.saturating_mul(64) {
+            if talk.now() >= until {
                 break;
             }
+            // A late answer to an old byte would put the next try out of step.
+            heard = heard.saturating_add(
+                talk.drain(START_PAUSE.max(patience.checked_div(2).unwrap_or(patience))).await?,
+            );
         }
-        Err(talk.fail(ErrorKind::NoHandshake))
+        Err(talk.fail(if heard > NOISE { ErrorKind::Babble } else { ErrorKind::NoHandshake }))
     }
 
     /// Asks all that is needed to choose an agent, and switches the watchdog off on the way.
@@ -153,10 +151,11 @@ impl<L: Link> Brom<L> {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Talk<L>, Error> {
         self.talk.step = "security check";
-        if identity.target_config.serial_link_auth() || identity.target_config.agent_auth() {
+        if identity.target_config.wants_auth() {
             return Err(self.talk.fail(ErrorKind::AuthRequired(identity.target_config.0)));
         }
         if agent.demo && !self.is_virtual().await? {
+            self.talk.step = "check for a virtual phone";
             return Err(self.talk.fail(ErrorKind::DemoAgentForRealPhone));
         }
         if identity.boot == Boot::BootRom {
@@ -210,7 +209,11 @@ impl<L: Link> Brom<L> {
 
     async fn first_registers(&mut self, chip: &Chip) -> Result<(), Error> {
         if let Some(address) = chip.extra_read {
-            self.read32(address).await?;
+            match self.read32(address).await {
+                // The value is of no use to anybody; whether a preloader serves this read is not known.
+                Err(e) if matches!(e.kind, ErrorKind::BromStatus(status) if status != AUTH_FIRST) => {}
+                other => other.map(drop)?,
+            }
         }
         self.watchdog_off(chip).await
     }
@@ -221,8 +224,8 @@ impl<L: Link> Brom<L> {
             return error;
         }
         match self.target_config().await {
-            Ok(config) => self.talk.fail(ErrorKind::AuthRequired(config.0)),
-            Err(_) => error,
+            Ok(config) if config.wants_auth() => self.talk.fail(ErrorKind::AuthRequired(config.0)),
+            _ => error,
         }
     }
 
@@ -336,20 +339,25 @@ pub struct Upload<'a> {
     pub demo: bool,
 }
 
-/// Sends one start byte and waits for its complement, skipping anything else.
-async fn complement<L: Link>(talk: &mut Talk<L>, byte: u8, junk: &mut usize) -> Result<bool, Error> {
-    talk.send(&[byte]).await?;
-    let mut skipped = 0usize;
-    loop {
-        let mut answer = [0];
-        match talk.try_take(&mut answer, START_PATIENCE, &mut |_| {}).await {
-            (_, None) if answer == [!byte] => return Ok(true),
-            (_, None) if skipped < START_JUNK => skipped = skipped.saturating_add(1),
-            (_, None) | (_, Some(LinkError::Timeout(_))) => {
-                *junk = junk.saturating_add(skipped);
-                return Ok(false);
+/// The four bytes, each waited for; false when one was not answered.
+async fn start_sequence<L: Link>(
+    talk: &mut Talk<L>,
+    patience: Duration,
+    heard: &mut usize,
+) -> Result<bool, Error> {
+    for byte in brom::START {
+        talk.send(&[byte]).await?;
+        let until = talk.now().saturating_add(patience);
+        let mut answered = false;
+        while !answered {
+            let mut answer = [0];
+            match talk.try_take(&mut answer, patience).await {
+                (_, None) if answer == [!byte] => answered = true,
+                (_, None) if talk.now() < until => *heard = heard.saturating_add(1),
+                (_, None) | (_, Some(LinkError::Timeout(_))) => return Ok(false),
+                (_, Some(e)) => return Err(talk.fail(e)),
             }
-            (_, Some(e)) => return Err(talk.fail(e)),
         }
     }
+    Ok(true)
 }

@@ -61,7 +61,7 @@ pub const CHIPS: [Chip; 2] = [
     },
 ];
 
-/// hw codes of chips that are known by name only (`brom-preloader.md` section 7.2).
+/// hw codes and their names (`brom-preloader.md` section 7.2, `formats.md` section 1.9).
 const NAMES: [(u16, &str); 41] = [
     (0x6516, "MT6516"),
     (0x6571, "MT6571"),
@@ -119,7 +119,7 @@ pub enum Unsupported {
     #[error("this is an MT6573: it is recognised, but its conversation is untested and not offered")]
     Untested,
     /// A chip of another family.
-    #[error("this chip is {} (hw code {hw_code:04x}): only MT6575 and MT6577 can be read so far", name(*.hw_code).unwrap_or("not known"))]
+    #[error("this chip is {} (hw code {hw_code:04x}): only chips that say hw code 6575 (MT6575, MT6577) can be read so far", name(*.hw_code).unwrap_or("not known"))]
     OtherFamily {
         /// Answer to FD.
         hw_code: u16,
@@ -176,7 +176,7 @@ pub enum Choice {
 
 /// No entry of the container fits the chip.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the container holds no agent for this chip")]
+#[error("no entry fits; of the same hw code, but not taken, are entries {candidates:?}")]
 pub struct NoEntry {
     /// Entries of the same hw code that were not taken, by position.
     pub candidates: Vec<usize>,

@@ -43,7 +43,7 @@ pub enum ErrorKind {
     #[error("the phone answers status {0:#06x}: {name}", name = status::brom(*.0))]
     BromStatus(u16),
     /// The agent refused.
-    #[error("the Download Agent answers status {0:#x}: {name}", name = status::agent(*.0))]
+    #[error("the Download Agent answers status {0:#x}: {name} (numbers moved by a few between agents)", name = status::agent(*.0))]
     AgentStatus(u32),
     /// Another answer was due.
     #[error("the phone answers {heard} where {wanted} was due")]
@@ -73,6 +73,25 @@ pub enum ErrorKind {
     /// Silence or nonsense where an agent of this format would have spoken.
     #[error("the Download Agent does not answer as one of format {0} does")]
     WrongFormat(Format),
+    /// The agent's own check of the chip failed (its report ends in CF) and it halted.
+    #[error("the Download Agent's security start-up refused this phone")]
+    AgentSecurity,
+    /// More babble than any phone says.
+    #[error("the line does not fall silent: something keeps sending")]
+    Babble,
+    /// The agent is not where it should be after a read: what was read may be shifted.
+    #[error(
+        "the phone is not at the end of the read: a packet was lost or doubled, what was read may be shifted"
+    )]
+    Shifted,
+    /// More requests had to be made anew than a usable cable needs.
+    #[error("the cable loses too much: {recoveries} requests had to be made anew, the last because {last}")]
+    BadCable {
+        /// Requests made anew.
+        recoveries: u32,
+        /// What the last try ended with.
+        last: String,
+    },
     /// The agent does not know the chip it runs on.
     #[error("the Download Agent says it does not support this chip")]
     AgentRefusesChip,
@@ -94,6 +113,12 @@ pub enum ErrorKind {
         /// What the last try ended with.
         last: String,
     },
+    /// The agent could not be brought back into its command loop.
+    #[error("the phone stopped answering ({last}) and did not come back when asked")]
+    NoRecovery {
+        /// What the last packet ended with.
+        last: String,
+    },
     /// A request that cannot be put on the wire.
     #[error("{0}")]
     BadRequest(String),
@@ -105,6 +130,7 @@ impl ErrorKind {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Link(LinkError::Timeout(_)) => "link/timeout",
+            Self::Link(LinkError::Stalled(_)) => "link/stalled",
             Self::Link(LinkError::Unplugged) => "link/unplugged",
             Self::Link(LinkError::Busy(_)) => "link/busy",
             Self::Link(LinkError::Denied(_)) => "link/denied",
@@ -120,10 +146,15 @@ impl ErrorKind {
             Self::AuthRequired(_) => "brom/auth-required",
             Self::DemoAgentForRealPhone => "agent/demo-only",
             Self::WrongFormat(_) => "agent/wrong-format",
+            Self::AgentSecurity => "agent/security",
+            Self::Babble => "link/babble",
+            Self::Shifted => "read/shifted",
+            Self::BadCable { .. } => "read/bad-cable",
             Self::AgentRefusesChip => "agent/chip-refused",
             Self::Contradiction(_) => "talk/contradiction",
             Self::NoNand(_) => "agent/no-nand",
             Self::Unreadable { .. } => "read/unreadable",
+            Self::NoRecovery { .. } => "read/no-recovery",
             Self::BadRequest(_) => "read/bad-request",
         }
     }

@@ -22,6 +22,11 @@ pub trait Link {
     ///
     /// `Duration::MAX` means: wait for ever (used by the phone's side, never by the host's).
     async fn recv(&mut self, into: &mut [u8], within: Duration) -> Result<usize, LinkError>;
+
+    /// Time since some fixed moment, by the clock that [`Link::recv`] waits on.
+    ///
+    /// Patience for the next byte alone bounds nothing against a phone that babbles; whole exchanges have deadlines.
+    fn now(&self) -> Duration;
 }
 
 impl<L: Link + ?Sized> Link for &mut L {
@@ -31,6 +36,9 @@ impl<L: Link + ?Sized> Link for &mut L {
     async fn recv(&mut self, into: &mut [u8], within: Duration) -> Result<usize, LinkError> {
         (**self).recv(into, within).await
     }
+    fn now(&self) -> Duration {
+        (**self).now()
+    }
 }
 
 /// Why the cable gave nothing.
@@ -38,6 +46,8 @@ impl<L: Link + ?Sized> Link for &mut L {
 pub enum LinkError {
     /// No byte came in this time.
     Timeout(Duration),
+    /// The other side took no byte for this time.
+    Stalled(Duration),
     /// The other end is gone (cable pulled, port vanished, connection closed).
     Unplugged,
     /// The port is held by another program.
@@ -54,6 +64,7 @@ impl core::fmt::Display for LinkError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Timeout(d) => write!(f, "nothing came for {} ms", d.as_millis()),
+            Self::Stalled(d) => write!(f, "the phone took nothing for {} ms", d.as_millis()),
             Self::Unplugged => f.write_str("the phone left the cable"),
             Self::Busy(port) => write!(f, "{port} is in use by another program"),
             Self::Denied(port) => write!(f, "no permission to open {port}"),

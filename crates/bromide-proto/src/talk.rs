@@ -13,6 +13,12 @@ use core::time::Duration;
 
 /// Exchanges kept for an error's tail.
 const TAIL_LINES: usize = 12;
+/// The slowest line believed: a UART of 9600 baud brings a byte a millisecond.
+const SLOWEST: Duration = Duration::from_millis(1);
+/// A packet of 1024 pages may still be under way when a drain begins, at full speed for two seconds.
+const LONGEST_DRAIN: Duration = Duration::from_secs(15);
+/// More than any packet in bytes, for links whose clock stands still while bytes come.
+const MOST_DRAINED: usize = 64 << 20;
 /// Bytes of one exchange that are kept.
 const TAIL_BYTES: usize = 24;
 
@@ -36,9 +42,9 @@ impl<L: Link> Talk<L> {
         self.link
     }
 
-    /// The link underneath, e.g. to look at an observer.
-    pub const fn link(&mut self) -> &mut L {
-        &mut self.link
+    /// Time by the link's clock.
+    pub fn now(&self) -> Duration {
+        self.link.now()
     }
 
     /// Turns a kind into an error of the present step, with the tail.
@@ -54,24 +60,39 @@ impl<L: Link> Talk<L> {
 
     /// Takes exactly `into.len()` bytes; `within` is patience for each next piece.
     pub async fn take(&mut self, into: &mut [u8], within: Duration) -> Result<(), Error> {
-        match self.try_take(into, within, &mut |_| {}).await {
+        match self.try_take(into, within).await {
             (_, None) => Ok(()),
             (_, Some(e)) => Err(self.fail(e)),
         }
     }
 
+    /// As [`Talk::try_take_paced`] with the same patience for every piece.
+    pub async fn try_take(&mut self, into: &mut [u8], within: Duration) -> (usize, Option<LinkError>) {
+        self.try_take_paced(into, within, within, &mut |_| {}).await
+    }
+
     /// Takes up to `into.len()` bytes, handing each piece to `seen` as it comes.
     ///
-    /// Returns how many came and, if not all, why. Used where a short answer is not yet the end.
-    pub async fn try_take(
+    /// `first` is patience for the first piece, `gap` for every later one; the whole may take as long as both and
+    /// [`SLOWEST`] allow, so that a trickle ends too. Returns how many came and, if not all, why.
+    pub async fn try_take_paced(
         &mut self,
         into: &mut [u8],
-        within: Duration,
+        first: Duration,
+        gap: Duration,
         seen: &mut dyn FnMut(&[u8]),
     ) -> (usize, Option<LinkError>) {
+        let bytes = u32::try_from(into.len()).unwrap_or(u32::MAX);
+        let slowest = SLOWEST.saturating_mul(bytes);
+        let until = self.now().saturating_add(first).saturating_add(gap).saturating_add(slowest);
         let mut have = 0usize;
         let mut error = None;
         while let Some(rest) = into.get_mut(have..).filter(|r| !r.is_empty()) {
+            let within = if have == 0 { first } else { gap };
+            if self.now() >= until {
+                error = Some(LinkError::Timeout(within));
+                break;
+            }
             match self.link.recv(rest, within).await {
                 Ok(n) => {
                     seen(rest.get(..n).unwrap_or_default());
@@ -139,19 +160,21 @@ impl<L: Link> Talk<L> {
         }
     }
 
-    /// Throws away what comes until `quiet` passes without a byte. Bounded: a phone that never stops is an error.
+    /// Throws away what comes until `quiet` passes without a byte; returns how many bytes that were.
+    ///
+    /// Bounded by [`LONGEST_DRAIN`]: a phone that never stops is an error.
     pub async fn drain(&mut self, quiet: Duration) -> Result<usize, Error> {
-        const LIMIT: usize = 4 << 20;
+        let until = self.now().saturating_add(LONGEST_DRAIN);
         let mut junk = [0; 4096];
         let mut total = 0usize;
         loop {
+            if self.now() >= until || total > MOST_DRAINED {
+                return Err(self.fail(ErrorKind::Babble));
+            }
             match self.link.recv(&mut junk, quiet).await {
                 Ok(n) => {
                     total = total.saturating_add(n);
                     self.note('<', junk.get(..n).unwrap_or_default(), n);
-                    if total > LIMIT {
-                        return Err(self.unexpected("silence", junk.get(..n).unwrap_or_default()));
-                    }
                 }
                 Err(LinkError::Timeout(_)) => return Ok(total),
                 Err(e) => return Err(self.fail(e)),

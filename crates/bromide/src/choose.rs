@@ -75,6 +75,14 @@ impl Link for AnyLink {
             Self::Phone(link, cancel) => patient(link, into, within, cancel).await,
         }
     }
+
+    fn now(&self) -> Duration {
+        match self {
+            Self::Serial(link) => link.now(),
+            Self::Tcp(link) => link.now(),
+            Self::Phone(link, _) => link.now(),
+        }
+    }
 }
 
 /// The phone in this process sleeps through a silence as a whole, so a long patience is given in slices, between

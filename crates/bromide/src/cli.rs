@@ -39,16 +39,14 @@ pub(crate) struct Output {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Read a partition, all partitions, a range or the whole chip into files
+    // A text here would hide the longer one of the arguments' own type.
     Read(Read),
-    /// Read many ranges or partitions, one file each, as listed in a CSV file
     ReadList(ReadList),
     /// Show what phone is on the cable: chip, versions, security, every storage its agent finds
     Info(Info),
     /// Look into Download Agent files
     #[command(subcommand)]
     Da(Da),
-    /// See the whole job without a phone: build a virtual one, read its system partition back, compare
     Demo(Demo),
     /// Virtual phones, for trying things out and for tests
     #[command(subcommand)]
@@ -72,7 +70,7 @@ pub(crate) struct Cable {
     #[arg(long, value_name = "FORMAT")]
     pub(crate) agent_format: Option<AgentFormat>,
     /// Blocks of the bad-block pool at the end of the chip [default: the map's BMTPOOL, else 80]
-    #[arg(long, value_name = "BLOCKS")]
+    #[arg(long, value_name = "BLOCKS", value_parser = clap::value_parser!(u32).range(0..=4096))]
     pub(crate) pool: Option<u32>,
     /// Seconds to wait for the phone
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
@@ -116,7 +114,7 @@ pub(crate) struct Pages {
     pub(crate) force: bool,
 }
 
-/// Read a partition, all partitions, a range or the whole chip.
+/// Read a partition, all partitions, a range or the whole chip into files
 ///
 /// The pages arrive as they are stored, with their spare bytes, and every sector is checked against its parity on
 /// the way. Beside the image you get NAME.report.json (which pages are damaged) and NAME.sha256.
@@ -160,7 +158,7 @@ pub(crate) struct Read {
     pub(crate) cable: Cable,
 }
 
-/// Read many ranges or partitions in one session.
+/// Read many ranges or partitions, one file each, as listed in a CSV file
 ///
 /// The list is CSV with one row per file: FILE,FLAGS,START,LENGTH
 ///
@@ -207,7 +205,7 @@ pub(crate) enum Da {
     },
 }
 
-/// See the whole job without a phone and without any vendor file.
+/// See the whole job without a phone: build a virtual one, read its system partition back, compare
 ///
 /// Builds a virtual MT6575 with a full-size system partition (several hundred invented files), makes a stand-in
 /// for a Download Agent, reads the partition back, compares it byte by byte with the virtual chip, and prints the
@@ -221,7 +219,6 @@ pub(crate) struct Demo {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Phone {
-    /// Serve a virtual phone on a pseudo-terminal or a TCP port until Ctrl-C
     Serve(Serve),
     /// Write a stand-in for a Download Agent that only virtual phones accept
     DemoAgent {
@@ -236,7 +233,7 @@ pub(crate) enum Phone {
     Models,
 }
 
-/// Serve a virtual phone.
+/// Serve a virtual phone on a pseudo-terminal or a TCP port until Ctrl-C
 ///
 /// Each connection is one plug-in: the phone starts afresh, its flash stays. Example:
 ///

@@ -135,8 +135,7 @@ fn saved_value(done: &bromide_job::readback::Done) -> Value {
             "in_bad_blocks": counts.in_bad_blocks,
             "not_checked": counts.not_checked,
         },
-        "repeats": done.mended.repeats,
-        "recoveries": done.mended.recoveries,
+        "recoveries": done.recoveries,
     })
 }
 

@@ -23,14 +23,20 @@ use clap::Parser;
 
 use crate::cli::{Cli, Command, Da, Phone};
 use crate::front::Front;
-use crate::report::Failure;
+use crate::report::{Failure, exit};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let cancel = Cancel::new();
     let flag = cancel.clone();
-    // Without a handler Ctrl-C still ends the program, only less politely.
-    let _ = ctrlc::set_handler(move || flag.set());
+    // Without a handler Ctrl-C still ends the program, only less politely. So does a second one, should the first
+    // not be heard: a named pipe as a map, a disk that hangs.
+    let _ = ctrlc::set_handler(move || {
+        if flag.is_set() {
+            std::process::exit(exit::INTERRUPTED.into());
+        }
+        flag.set();
+    });
     let mut front = Front::new(cli.output);
     let ended = run(cli.command, &mut front, &cancel);
     front.settle();

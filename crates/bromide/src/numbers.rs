@@ -24,12 +24,17 @@ fn is_hex(text: &str) -> bool {
     text.starts_with("0x") || text.starts_with("0X")
 }
 
-/// A number of pages per packet: at least 1 (0 would make an agent send empty packets for ever), at most 4096.
+/// A number of pages per packet: at least 1 (0 would make an agent send empty packets for ever), at most 1024 (a queue of such packets still fits in 64 MiB).
 pub(crate) fn count(text: &str) -> Result<u32, String> {
     match text.parse() {
-        Ok(n @ 1..=4096) => Ok(n),
-        _ => Err("a number from 1 to 4096 is wanted".into()),
+        Ok(n @ 1..=1024) => Ok(n),
+        _ => Err("a number from 1 to 1024 is wanted".into()),
     }
+}
+
+/// 1 page, 151,040 pages.
+pub(crate) fn pages(n: u64) -> String {
+    format!("{} page{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
 /// Bytes for people: 318,996,480.
@@ -65,7 +70,7 @@ mod tests {
     fn zero_pages_per_packet_never_reach_a_phone() {
         assert!(count("0").is_err());
         assert_eq!(count("64"), Ok(64));
-        assert!(count("5000").is_err());
+        assert!(count("1025").is_err());
     }
 
     #[test]

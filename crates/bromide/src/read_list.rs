@@ -13,26 +13,39 @@ use crate::numbers::bytes;
 
 /// Reads the list; targets are placed inside `folder`. The error names the line.
 pub(crate) fn parse(text: &[u8], folder: &Path) -> Result<Vec<Wish>, String> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .comment(Some(b'#'))
-        .trim(csv::Trim::All)
-        .from_reader(text);
+    // Spreadsheets put a byte order mark in front of what they call CSV.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut wishes = Vec::new();
-    for (number, record) in reader.records().enumerate() {
-        let record = record.map_err(|e| e.to_string())?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let fields: Vec<&str> = record.iter().collect();
-        if number == 0 && fields.first().is_some_and(|f| f.eq_ignore_ascii_case("file")) {
+    let mut header_due = true;
+    for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
+        let line = line.trim_ascii();
+        if line.is_empty() || line.starts_with(b"#") {
             continue;
         }
-        wishes.push(row(&fields, folder).map_err(|what| format!("line {line}: {what}"))?);
+        let told = |what: String| format!("line {}: {what}", number + 1);
+        let fields = fields(line).map_err(told)?;
+        let fields: Vec<&str> = fields.iter().collect();
+        let header = std::mem::take(&mut header_due) && fields[0].eq_ignore_ascii_case("file");
+        if !header {
+            wishes.push(row(&fields, folder).map_err(told)?);
+        }
     }
     if wishes.is_empty() {
         return Err("the list has no row; write FILE,FLAGS,START,LENGTH".into());
     }
     Ok(wishes)
+}
+
+/// The fields of one line. Lines are parsed one by one, so that a forgotten quote does not swallow those behind it
+/// and the number told is that of the line.
+fn fields(line: &[u8]) -> Result<csv::StringRecord, String> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_reader(line);
+    match reader.records().next() {
+        Some(Ok(record)) => Ok(record),
+        Some(Err(e)) if matches!(e.kind(), csv::ErrorKind::Utf8 { .. }) => Err("it is not UTF-8 text".into()),
+        Some(Err(e)) => Err(e.to_string()),
+        None => Err("it has no fields".into()),
+    }
 }
 
 fn row(fields: &[&str], folder: &Path) -> Result<Wish, String> {
@@ -112,11 +125,21 @@ mod tests {
     fn a_bad_row_is_named_with_its_line() {
         let error = |text: &str| parse(text.as_bytes(), Path::new(".")).unwrap_err();
         assert!(error("a,0,0,0x800\nb,2,0,0x800\n").starts_with("line 2: flag 2"));
+        assert!(error("# remark\n\n a,0,0,0x800\r\nb,2,0,0x800\n").starts_with("line 4: flag 2"));
+        assert!(error("a,0,0,0x800\n\"b,0,0,0x800\nc,0,0,0x800\n").starts_with("line 2: 1 fields"));
         assert!(error("a,0,0x800\n").contains("needs a length"));
         assert!(error("a,physical,0,0x800\n").contains("flag is missing"));
         assert!(error("a,0,0,zzz\n").contains("no number"));
         assert!(error("a\n").contains("1 fields"));
         assert!(error("").contains("no row"));
+        assert_eq!(parse(b"\xff,0,0,0x800", Path::new(".")).unwrap_err(), "line 1: it is not UTF-8 text");
+    }
+
+    #[test]
+    fn a_list_from_a_spreadsheet_is_understood() {
+        let text = b"\xef\xbb\xbfFile,Flags,Start,Length\r\n\"a, b.img\",0,\"0x0\",0x800\r\n";
+        let wishes = parse(text, Path::new("out")).unwrap();
+        assert!(matches!(&wishes[0].want, Want::Range { target, .. } if target == Path::new("out/a, b.img")));
     }
 
     #[test]

@@ -139,6 +139,7 @@ impl ErrorKindCode {
     const fn of(error: &LinkError) -> &'static str {
         match error {
             LinkError::Timeout(_) => "link/no-phone",
+            LinkError::Stalled(_) => "link/stalled",
             LinkError::Unplugged => "link/unplugged",
             LinkError::Busy(_) => "link/busy",
             LinkError::Denied(_) => "link/denied",
@@ -158,9 +159,10 @@ fn job_exit(error: &JobError) -> u8 {
         JobError::Talk(e) => match &e.kind {
             ErrorKind::Link(LinkError::Cancelled) => exit::INTERRUPTED,
             ErrorKind::NoHandshake => exit::NO_PHONE,
+            ErrorKind::Link(LinkError::Unplugged) if e.step == "start sequence" => exit::NO_PHONE,
             _ => exit::FAILED,
         },
-        JobError::Partition(_) | JobError::Range(_) | JobError::SameFile(_) => exit::USAGE,
+        JobError::Partition(_) | JobError::NoMap | JobError::Range(_) | JobError::SameFile(_) => exit::USAGE,
         _ => exit::FAILED,
     }
 }
@@ -171,6 +173,7 @@ fn link_advice(error: &LinkError, via: &Via) -> Option<String> {
             Via::Tcp(_) => "start the virtual phone first: bromide phone serve --listen tcp:..".into(),
             _ => HOW_TO_PLUG_IN.into(),
         },
+        LinkError::Stalled(_) => POWER_CYCLE.into(),
         LinkError::Busy(_) => {
             "close the other program; ModemManager is a usual suspect: sudo systemctl stop ModemManager"
                 .into()
@@ -202,6 +205,7 @@ fn job_advice(error: &JobError, via: &Via) -> Option<String> {
         JobError::Map(_) => {
             "check that the map belongs to this phone; --at and --len read by address without any map".into()
         }
+        JobError::NoMap => "give one with --map: /proc/mtd text or a scatter file".into(),
         JobError::Range(_) => "bromide info shows the size of the chip and of its pages".into(),
         JobError::SameFile(_) => "give each row a file of its own".into(),
         JobError::Save(save) => save_advice(save),
@@ -245,7 +249,7 @@ fn talk_advice(step: &str, kind: &ErrorKind, via: &Via) -> Option<String> {
         ),
         ErrorKind::Link(LinkError::Cancelled) if step == "start sequence" => return None,
         ErrorKind::Link(LinkError::Cancelled) => {
-            "before the next run, unplug the phone and take its battery out for a moment: its agent may still wait".into()
+            "if the phone does not answer the next run, take its battery out for a moment: its agent may still wait".into()
         }
         ErrorKind::Link(LinkError::Timeout(_)) if step.starts_with("hello") => format!(
             "the agent did not start; check that the Download Agent is made for this phone (bromide da list), then {POWER_CYCLE}"
@@ -255,6 +259,16 @@ fn talk_advice(step: &str, kind: &ErrorKind, via: &Via) -> Option<String> {
         ErrorKind::BromStatus(_) | ErrorKind::UploadSum { .. } | ErrorKind::Unexpected { .. } => {
             format!("{POWER_CYCLE}; if it happens again try another cable or USB port")
         }
+        ErrorKind::Babble => {
+            "something else talks on this port: close other programs (ModemManager is a usual suspect), or try another port".into()
+        }
+        ErrorKind::Shifted => format!(
+            "do not use the .part file; {POWER_CYCLE}. If it happens again try another cable or USB port"
+        ),
+        ErrorKind::BadCable { .. } | ErrorKind::NoRecovery { .. } => format!(
+            "try another cable or USB port, without a hub, and smaller packets (--packet-pages 4); {POWER_CYCLE}"
+        ),
+        ErrorKind::AgentSecurity => "this phone's security does not let this agent work".into(),
         ErrorKind::AgentStatus(_) => "the number is the agent's own word; nothing was changed on the phone".into(),
         ErrorKind::Unsupported(_) => "see the README for the chips that can be read".into(),
         ErrorKind::AuthRequired(_) => {

@@ -15,7 +15,7 @@ use bromide_proto::chips::Choice;
 use bromide_proto::wire::status;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::numbers::grouped;
+use crate::numbers::{grouped, pages};
 use crate::out::{self, harmless};
 
 /// The terminal.
@@ -170,16 +170,13 @@ impl Screen {
         self.say(&format!("Saved   {}, {} bytes", done.row.target.display(), grouped(done.saved.bytes)));
         self.say(&format!("        sha256 {}", done.saved.sha256));
         self.say(&format!("        {}", pages_line(&counts)));
-        if done.mended.repeats + done.mended.recoveries > 0 {
-            self.say(&format!(
-                "        the cable needed help: {} packets repeated, {} requests begun anew",
-                done.mended.repeats, done.mended.recoveries
-            ));
+        if done.recoveries > 0 {
+            self.say(&format!("        the cable needed help: {} requests begun anew", done.recoveries));
         }
         if counts.damaged > 0 {
             self.tell(&Event::Warning(&format!(
-                "{} pages are damaged beyond repair; {} lists them",
-                grouped(counts.damaged),
+                "damaged beyond repair: {}; {} says which",
+                pages(counts.damaged),
                 done.report.display()
             )));
         }
@@ -249,7 +246,6 @@ pub(crate) fn storage_lines(found: &Found) -> Vec<String> {
 
 /// The page counts in one line; states that did not occur are left out.
 pub(crate) fn pages_line(counts: &Counts) -> String {
-    let total = counts.total();
     let parts = [
         (counts.clean, "clean"),
         (counts.correctable, "correctable"),
@@ -260,5 +256,5 @@ pub(crate) fn pages_line(counts: &Counts) -> String {
     ];
     let told: Vec<String> =
         parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", grouped(*n))).collect();
-    format!("{} pages: {}", grouped(total), told.join(", "))
+    format!("{}: {}", pages(counts.total()), told.join(", "))
 }

@@ -78,7 +78,8 @@ impl Spec {
     /// Says that making the phone will take a while, if it will.
     pub(crate) fn announce(&self, front: &mut Front) {
         if let Some(path) = self.flash.as_ref().filter(|path| !path.exists()) {
-            front.say(&format!("Making the chip in {}: a system partition of invented files", path.display()));
+            front
+                .say(&format!("Making the chip in {}: a system partition of invented files", path.display()));
         }
     }
 

@@ -1,6 +1,5 @@
 //! The saving thread: writes, digests and checks what comes through a short queue, and hands the buffers back.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::mem;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -9,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use sha2::{Digest, Sha256};
 
 use super::QUEUE;
+use crate::agent_file::hex;
 use crate::pagecheck::{PageCheck, PageSummary};
 
 /// The near end of the queue. Dropped, it waits until everything put is written.
@@ -134,14 +134,6 @@ fn sink<W: Write>(
     }
     writer.flush().map_err(|error| Failure { written, error })?;
     Ok(Sunk { writer, written, sha256: hex(&digest.finalize()), pages: check.map(PageCheck::finish) })
-}
-
-/// Lower-case hex digits.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
-        text
-    })
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ use bromide_link::run;
 use bromide_phone::{
     Boot, Clock, Factory, Filling, Generation, Model, NandChip, Options, Phone, PhoneLink, demo_agent,
 };
-use bromide_proto::agent::Exit;
 use bromide_proto::agent_format::Format;
 use bromide_proto::link::Link;
 use bromide_proto::wire::nand_read::{AddressKind, Shape};
@@ -95,7 +94,7 @@ pub fn job<L: Link>(
         let mut open = Session::begin(link, da, session, tell).await?;
         let rows = resolve(wishes, None, &open.geometry()?, session.pool_blocks, &mut |_| {})?;
         let done = read_rows(&mut open, &rows, options, tell).await?;
-        open.finish(Exit::PowerOff, tell).await;
+        open.finish(tell).await;
         Ok(done)
     });
     Outcome { result, told }

@@ -22,13 +22,14 @@ pub(super) struct FdLink<'a> {
     stop: &'a AtomicBool,
     /// How long to look for an answer without sleeping.
     eager: Duration,
+    opened: Instant,
 }
 
 impl<'a> FdLink<'a> {
     /// `fd` must be in non-blocking mode. For the first moments of a wait, `eager` long, the link looks again and
     /// again instead of sleeping: being woken takes as long as a microframe.
     pub(super) fn new(fd: &'a impl AsFd, stop: &'a AtomicBool, eager: Duration) -> Self {
-        Self { fd: fd.as_fd(), stop, eager }
+        Self { fd: fd.as_fd(), stop, eager, opened: Instant::now() }
     }
 
     /// Waits until `ready`, the other side is gone or the time is up (false).
@@ -96,6 +97,10 @@ impl Link for FdLink<'_> {
                 Err(error) => return Err(gone(error)),
             }
         }
+    }
+
+    fn now(&self) -> Duration {
+        self.opened.elapsed()
     }
 }
 

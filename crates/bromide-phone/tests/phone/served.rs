@@ -41,6 +41,10 @@ impl Link for Cable {
             },
         }
     }
+
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// A phone being served, stopped when dropped.

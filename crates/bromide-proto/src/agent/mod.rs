@@ -22,33 +22,44 @@ use crate::wire::config::HostConfig;
 use crate::wire::nand_record::{NandRecord, RECORD_BYTES};
 use crate::wire::report::{self, Report, Tail};
 use alloc::format;
-use alloc::string::String;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 /// Vendor patience for each byte before the agent's C0.
 const HELLO: Duration = Duration::from_secs(5);
 /// Bytes that are not C0 and are believed to precede it.
 const HELLO_JUNK: usize = 64;
-/// Patience for the first answer after the configuration. A wrong format shows here as silence.
+/// Patience for the first answer after the configuration. A wrong format may show here as silence.
 const CONFIGURED: Duration = Duration::from_secs(10);
 /// Patience for the answer to one record.
 const RECORD: Duration = Duration::from_secs(3);
-/// Patience for the report: the agent probes eMMC and SD first, which takes up to a few seconds. Below 15 s, so
-/// that a wrong format still ends in a message in that time.
-const REPORT: Duration = Duration::from_secs(12);
+/// Patience for the report: the agent probes eMMC and SD first, which takes up to a few seconds. The vendor host
+/// waits 30 s; where the format is a guess, less than 15 s, so that a wrong guess ends in a message in that time.
+const REPORT: Duration = Duration::from_secs(30);
+const REPORT_OF_A_GUESS: Duration = Duration::from_secs(12);
+/// What a G2 host hears of a G1 agent's report and tail before it falls silent.
+const G1_REPORT_AND_TAIL: usize = 194;
 /// Patience for the tail: the agent searches the flash for its records first.
 const TAIL: Duration = Duration::from_secs(20);
 /// Patience for the second pre-process byte, where the first was A5.
 const TAIL_LATE: Duration = Duration::from_secs(120);
 /// Patience for the answer to a command.
 const ANSWER: Duration = Duration::from_secs(10);
+/// The same where the agent may not be there any more.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
+/// Silence that ends a drain.
+const QUIET: Duration = Duration::from_millis(200);
+/// Silence after `5A 00` that shows it to be an answer and not the beginning of page data.
+const ANSWERED: Duration = Duration::from_millis(50);
 
 /// What the host has to say to a fresh agent.
 #[derive(Debug, Clone, Copy)]
 pub struct Setup<'a> {
     /// Wire format.
     pub format: Format,
+    /// The format is known from the very agent; silence then means something else than a wrong format.
+    pub certain: bool,
     /// The configuration.
     pub config: HostConfig,
     /// NAND device records of the same container entry, 56 bytes each, terminator included.
@@ -77,13 +88,14 @@ pub enum Speed {
     High,
 }
 
-/// What the phone does after the agent has finished (`da-legacy-observed.md` section 7.6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// Leave USB and release the power key: the phone switches off.
-    PowerOff,
-    /// Leave USB, stay on.
-    LeaveUsb,
+/// Whether the agent is in its command loop.
+enum Loop {
+    /// It is.
+    There(Speed),
+    /// Nothing was said.
+    Silent,
+    /// Something else was said.
+    Elsewhere(Vec<u8>),
 }
 
 /// A running agent in its command loop.
@@ -107,32 +119,50 @@ impl<L: Link> Agent<L> {
         talk.step = "configure the Download Agent";
         talk.send(&setup.config.encode(setup.format)).await?;
         let record = offer(&mut talk, setup, offered).await?;
-        let report = take_report(&mut talk, setup.format).await?;
+        let report = take_report(&mut talk, setup).await?;
         let tail = take_tail(&mut talk).await?;
-        if report.ram.internal_status != 0 {
-            return Err(talk.fail(ErrorKind::AgentStatus(report.ram.internal_status)));
-        }
         let found = Found { hello, report, tail, record };
-        found.cross_check().map_err(|what| talk.fail(ErrorKind::Contradiction(what)))?;
-        Ok((Self { talk, format: setup.format }, found))
+        let agent = Self { talk, format: setup.format };
+        match found.cross_check() {
+            Ok(()) => Ok((agent, found)),
+            Err(kind) => {
+                let error = agent.talk.fail(kind);
+                agent.abandon().await;
+                Err(error)
+            }
+        }
     }
 
-    /// Which format the conversation is in.
-    #[must_use]
-    pub const fn format(&self) -> Format {
-        self.format
-    }
-
-    /// `72`. Only in the command loop: a waiting read takes it as "accept".
+    /// `72`: link speed. Only in the command loop: a waiting read takes it as "accept".
     pub async fn speed(&mut self) -> Result<Speed, Error> {
         self.talk.step = "link speed (72)";
-        self.talk.send(&[da::USB_STATUS]).await?;
-        self.talk.ack(ANSWER).await?;
-        match self.talk.take_u8(ANSWER).await? {
-            0 => Ok(Speed::Full),
-            1 | 2 => Ok(Speed::High),
-            other => Err(self.talk.unexpected("00 (full speed) or 01 (high speed)", &[other])),
+        match self.in_loop(ANSWER).await? {
+            Loop::There(speed) => Ok(speed),
+            Loop::Silent => Err(self.talk.fail(LinkError::Timeout(ANSWER))),
+            Loop::Elsewhere(heard) => Err(self.talk.unexpected("5a 00 or 5a 01, and silence", &heard)),
         }
+    }
+
+    /// Asks `72` and takes nothing for its answer but `5A`, a speed, and then silence: page data may begin alike.
+    async fn in_loop(&mut self, within: Duration) -> Result<Loop, Error> {
+        self.talk.send(&[da::USB_STATUS]).await?;
+        let mut answer = [0; 2];
+        let (have, end) = self.talk.try_take(&mut answer, within).await;
+        match end {
+            None => {}
+            Some(LinkError::Timeout(_)) if have == 0 => return Ok(Loop::Silent),
+            Some(LinkError::Timeout(_)) => {
+                return Ok(Loop::Elsewhere(answer.get(..have).unwrap_or_default().to_vec()));
+            }
+            Some(e) => return Err(self.talk.fail(e)),
+        }
+        let more = self.talk.drain(ANSWERED).await?;
+        Ok(match (answer, more) {
+            ([da::ACK, 0], 0) => Loop::There(Speed::Full),
+            ([da::ACK, 1 | 2], 0) => Loop::There(Speed::High),
+            (heard, 0) => Loop::Elsewhere(heard.to_vec()),
+            (_, more) => Loop::Elsewhere(vec![0; more.saturating_add(answer.len())]),
+        })
     }
 
     /// `F0`, which the G1 host sends before a read; the answer does not matter.
@@ -145,46 +175,63 @@ impl<L: Link> Agent<L> {
         Ok(())
     }
 
-    /// `D9`: the agent ends and the phone does as `exit` says. Gives the link back.
-    pub async fn finish(mut self, exit: Exit) -> Result<L, Error> {
+    /// `D9` with 0: the agent leaves USB and releases the power key, the phone switches off. Gives the link back.
+    pub async fn finish(self) -> Result<L, Error> {
+        self.end(ANSWER).await
+    }
+
+    /// Ends an agent after a failure, whatever it is doing, so that the phone need not be taken apart: stop a read
+    /// that may be waiting, then finish. Nothing is expected of it.
+    pub async fn abandon(mut self) {
+        self.talk.step = "end the Download Agent";
+        let quiet = self.talk.drain(QUIET).await.is_ok()
+            && self.talk.send(&[da::STOP]).await.is_ok()
+            && self.talk.drain(QUIET).await.is_ok();
+        if quiet {
+            let _ = self.end(LAST_ANSWER).await;
+        }
+    }
+
+    async fn end(mut self, within: Duration) -> Result<L, Error> {
         self.talk.step = "finish (D9)";
         self.talk.send(&[da::FINISH]).await?;
-        self.talk.ack(ANSWER).await?;
-        let exit: u32 = match exit {
-            Exit::PowerOff => 0,
-            Exit::LeaveUsb => 1,
-        };
-        self.talk.send(&exit.to_be_bytes()).await?;
-        self.talk.ack(ANSWER).await?;
+        self.talk.ack(within).await?;
+        self.talk.send(&0u32.to_be_bytes()).await?;
+        self.talk.ack(within).await?;
         Ok(self.talk.into_link())
     }
 }
 
 impl Found {
-    /// The record offered and the report must describe the same chip.
-    fn cross_check(&self) -> Result<(), String> {
+    /// The record offered and the report must describe the same chip, and internal memory must work.
+    fn cross_check(&self) -> Result<(), ErrorKind> {
+        if self.report.ram.internal_status != 0 {
+            return Err(ErrorKind::AgentStatus(self.report.ram.internal_status));
+        }
         let nand = &self.report.nand;
         let Some((_, record)) = &self.record else {
             return if nand.status == 0 {
-                Err("the agent reports a NAND chip although no record matched".into())
+                let what = "the agent reports a NAND chip although no record matched";
+                Err(ErrorKind::Contradiction(what.into()))
             } else {
                 Ok(())
             };
         };
-        let pairs: [(&str, u64, u64); 7] = [
+        let pairs: [(&str, u64, u64); 8] = [
             ("status", u64::from(nand.status), 0),
             ("number", u64::from(nand.id), u64::from(record.index & 0xffff)),
             ("size", u64::from(nand.size), record.chip_bytes()),
             ("page size", u64::from(nand.page), u64::from(record.page)),
             ("spare size", u64::from(nand.spare), u64::from(record.spare())),
             ("pages per block", u64::from(nand.pages_per_block), u64::from(record.pages_per_block)),
+            ("bus width", u64::from(nand.bus_width), if record.wide { 16 } else { 8 }),
             ("address cycles", u64::from(nand.address_cycles), u64::from(record.address_cycles)),
         ];
         match pairs.iter().find(|(_, report, table)| report != table) {
             None => Ok(()),
-            Some((what, report, table)) => Err(format!(
+            Some((what, report, table)) => Err(ErrorKind::Contradiction(format!(
                 "the agent reports a NAND {what} of {report:#x}, the record it accepted says {table:#x}"
-            )),
+            ))),
         }
     }
 }
@@ -210,13 +257,13 @@ async fn offer<L: Link>(
     setup: &Setup<'_>,
     offered: &mut dyn FnMut(u64, u64),
 ) -> Result<Option<(usize, NandRecord)>, Error> {
-    match silence_means_format(talk.take_u8(CONFIGURED).await, setup.format)? {
+    match silence_means_format(talk.take_u8(CONFIGURED).await, setup)? {
         da::ACK => {}
         da::NACK => return Ok(None), // no NAND controller: the report follows
         _ => return Err(talk.fail(ErrorKind::WrongFormat(setup.format))),
     }
     talk.step = "offer the NAND table";
-    let size = silence_means_format(talk.take_u32(ANSWER).await, setup.format)?;
+    let size = talk.take_u32(ANSWER).await?;
     if usize::try_from(size) != Ok(RECORD_BYTES) {
         return Err(talk.fail(ErrorKind::Contradiction(format!(
             "the agent wants NAND records of {size} bytes, the container holds records of {RECORD_BYTES}"
@@ -241,11 +288,18 @@ async fn offer<L: Link>(
     Ok(None)
 }
 
-async fn take_report<L: Link>(talk: &mut Talk<L>, format: Format) -> Result<Report, Error> {
+async fn take_report<L: Link>(talk: &mut Talk<L>, setup: &Setup<'_>) -> Result<Report, Error> {
     talk.step = "detection report";
-    let mut raw = vec![0; report::bytes(format)];
-    silence_means_format(talk.take(&mut raw, REPORT).await, format)?;
-    Report::decode(&raw, format).map_err(|e| talk.fail(ErrorKind::Contradiction(format!("{e}"))))
+    let mut raw = vec![0; report::bytes(setup.format)];
+    let patience = if setup.certain { REPORT } else { REPORT_OF_A_GUESS };
+    match talk.try_take_paced(&mut raw, patience, LAST_ANSWER, &mut |_| {}).await {
+        (_, None) => {}
+        (0 | G1_REPORT_AND_TAIL, Some(LinkError::Timeout(_))) if !setup.certain => {
+            return Err(talk.fail(ErrorKind::WrongFormat(setup.format)));
+        }
+        (_, Some(e)) => return Err(talk.fail(e)),
+    }
+    Report::decode(&raw, setup.format).map_err(|e| talk.fail(ErrorKind::Contradiction(format!("{e}"))))
 }
 
 async fn take_tail<L: Link>(talk: &mut Talk<L>) -> Result<Tail, Error> {
@@ -260,15 +314,17 @@ async fn take_tail<L: Link>(talk: &mut Talk<L>) -> Result<Tail, Error> {
     let tail = Tail { download_status: talk.take_u32(TAIL).await?, boot_style: talk.take_u32(TAIL).await? };
     match talk.take_u8(TAIL).await? {
         da::SOC_OK => Ok(tail),
-        da::SOC_FAIL => Err(talk.fail(ErrorKind::AgentStatus(0xbc5))),
+        da::SOC_FAIL => Err(talk.fail(ErrorKind::AgentSecurity)),
         other => Err(talk.unexpected("c1", &[other])),
     }
 }
 
-/// At these places silence is what a host of the other format meets.
-fn silence_means_format<T>(answer: Result<T, Error>, format: Format) -> Result<T, Error> {
+/// Silence here is what a host of the other format meets.
+fn silence_means_format<T>(answer: Result<T, Error>, setup: &Setup<'_>) -> Result<T, Error> {
     answer.map_err(|e| match e.kind {
-        ErrorKind::Link(LinkError::Timeout(_)) => Error { kind: ErrorKind::WrongFormat(format), ..e },
+        ErrorKind::Link(LinkError::Timeout(_)) if !setup.certain => {
+            Error { kind: ErrorKind::WrongFormat(setup.format), ..e }
+        }
         _ => e,
     })
 }

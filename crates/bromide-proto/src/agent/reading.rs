@@ -1,17 +1,21 @@
-//! `DF`, NAND read back: packets with sums, repeats, and recovery after silence.
+//! `DF`, NAND read back: packets with sums, and recovery after whatever goes wrong.
 //!
 //! ```text
 //! DF flag kind start length 0    -> 5A page spare unit
 //! pages per packet               -> total
 //!                                <- pages x unit bytes, sum16
-//! 5A next | 69 again | 96 stop
+//! 5A next | 96 stop
 //! ```
-//! Recovery when the line falls silent inside a read (`da-legacy.md` section 5.5): drain, `96` (ends a waiting DF,
-//! swallowed by the command loop), drain, `72` and exactly `5A 00` or `5A 01`, then a new DF from the first
-//! unconfirmed page. Never `72` first (a waiting DF takes it as "accept"), never `A5` (a command of the loop).
-//! After a recovery a short stretch is asked for in smaller packets, so that one bad place costs little.
+//! Recovery after a wrong sum or silence (`da-legacy.md` section 5.5): drain, `96` (ends a waiting DF, swallowed by
+//! the command loop), drain, `72` and exactly `5A 00` or `5A 01`, then a new DF from the first unconfirmed page.
+//! Never `72` first (a waiting DF takes it as "accept"), never `A5` (a command of the loop). The agent's own repeat,
+//! `69`, is not used: every byte but 69, A5 and 96 means "accept", so a `69` that arrives damaged would put the next
+//! packet in the place of this one, with a right sum. A new DF names its address.
+//!
+//! After a recovery short stretches are asked for in smaller packets until some went well, so that one bad place
+//! costs little and a page that never comes is found and named.
 
-use super::{ANSWER, Agent};
+use super::{ANSWER, Agent, Loop, QUIET};
 use crate::agent_format::Format;
 use crate::codes::da;
 use crate::error::{Error, ErrorKind};
@@ -23,19 +27,24 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// Silence that means the agent stopped or bytes were lost (`da-legacy.md` section 5.5 suggests 10 s).
+/// Silence before a packet that means the agent stopped (`da-legacy.md` section 5.5 suggests 10 s), and silence
+/// inside one, where bytes were lost.
 const SILENCE: Duration = Duration::from_secs(10);
-/// Silence that ends a drain.
-const QUIET: Duration = Duration::from_millis(200);
-/// Repeats of one packet asked for with `69` (the vendor host's number).
-const REPEATS: u32 = 3;
+const GAP: Duration = Duration::from_secs(2);
 /// New requests from the same page before it counts as unreadable.
 const RECOVERIES: u32 = 6;
+/// Recoveries a usable cable may need: so many, and one more for each of these many bytes.
+const FREE_RECOVERIES: u64 = 50;
+const BYTES_A_RECOVERY: u64 = 1 << 20;
 /// Tries to find the agent in its command loop, and patience for its answer there.
 const RESYNCS: u32 = 3;
 const RESYNC: Duration = Duration::from_secs(2);
 /// Pages asked for in smaller packets after a recovery.
 const STRETCH: u64 = 64;
+/// Stretches that must go well before packets grow again.
+const TRUST: u32 = 4;
+/// The smallest share of a packet asked for: `1 >> (2 * CAUTION)`, and at least a page.
+const CAUTION: u32 = 6;
 
 /// A chip's page shape, as the report gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,15 +70,6 @@ pub struct Order {
     pub pages_per_packet: u32,
 }
 
-/// What went wrong on the way and was mended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Mended {
-    /// Packets asked for again because their sum was wrong.
-    pub repeats: u32,
-    /// Requests made anew after silence or too many wrong sums.
-    pub recoveries: u32,
-}
-
 /// A read in progress; [`Reading::next`] gives packet after packet.
 #[derive(Debug)]
 pub struct Reading<'a, L> {
@@ -79,20 +79,33 @@ pub struct Reading<'a, L> {
     /// Pages confirmed so far, counted from the order's start.
     done: u64,
     pages: u64,
-    /// The request the agent is in, if any: pages left of it, and pages per packet.
-    open: Option<(u64, u32)>,
+    /// Where the agent is.
+    state: State,
     /// Recoveries since the last confirmed page.
     tries: u32,
-    mended: Mended,
+    /// How small packets are at present, and stretches that went well at this size.
+    caution: u32,
+    trust: u32,
+    recoveries: u32,
     /// What the last failed try ended with.
     last: String,
+}
+
+/// Where the agent is.
+#[derive(Debug, Clone, Copy)]
+enum State {
+    /// In its command loop.
+    Idle,
+    /// In a request: pages left of it, pages per packet.
+    Open(u64, u32),
+    /// It should be back in its loop; not verified yet.
+    Ended,
 }
 
 /// How one packet ended.
 enum Packet {
     Whole,
-    BadSum,
-    Silent(String),
+    Broken(String),
 }
 
 impl<L: Link> Agent<L> {
@@ -118,62 +131,52 @@ impl<L: Link> Agent<L> {
             size,
             done: 0,
             pages,
-            open: None,
+            state: State::Idle,
             tries: 0,
-            mended: Mended::default(),
+            caution: 0,
+            trust: 0,
+            recoveries: 0,
             last: String::new(),
         })
     }
 }
 
 impl<L: Link> Reading<'_, L> {
-    /// Bytes the whole read gives.
+    /// Requests made anew so far, because a packet came wrong or not at all.
     #[must_use]
-    pub fn total_bytes(&self) -> u64 {
-        self.pages.saturating_mul(u64::from(self.unit()))
+    pub const fn recoveries(&self) -> u32 {
+        self.recoveries
     }
 
-    /// What was mended so far.
+    /// What the latest of them was for.
     #[must_use]
-    pub const fn mended(&self) -> Mended {
-        self.mended
+    pub fn last_trouble(&self) -> &str {
+        &self.last
     }
 
-    /// The next packet into `packet` (resized to fit), or `None` when all pages are confirmed.
+    /// The next packet into `packet` (resized to fit); false when all pages were given and the agent was found at
+    /// the end of the read too. Only then is the read whole.
     ///
     /// The sum is verified and the agent answered before this returns, so the caller's work overlaps with the
     /// next packet on the cable.
-    pub async fn next<'p>(&mut self, packet: &'p mut Vec<u8>) -> Result<Option<&'p [u8]>, Error> {
-        if self.done >= self.pages {
-            return Ok(None);
-        }
-        let mut sums = 0;
+    pub async fn next(&mut self, packet: &mut Vec<u8>) -> Result<bool, Error> {
         loop {
-            let (left, per_packet) = match self.open {
-                Some(open) => open,
-                None => self.request().await?,
+            let (left, per_packet) = match self.state {
+                State::Ended => {
+                    self.close().await?;
+                    continue;
+                }
+                State::Idle if self.done >= self.pages => return Ok(false),
+                State::Idle => self.request().await?,
+                State::Open(left, per_packet) => (left, per_packet),
             };
             let pages = left.min(u64::from(per_packet));
             match self.take_packet(packet, pages).await? {
                 Packet::Whole => {
                     self.confirm(left, pages, per_packet).await?;
-                    return Ok(Some(packet));
+                    return Ok(true);
                 }
-                Packet::BadSum if sums < REPEATS => {
-                    sums = sums.saturating_add(1);
-                    self.mended.repeats = self.mended.repeats.saturating_add(1);
-                    self.agent.talk.send(&[da::CONT]).await?;
-                }
-                Packet::BadSum => {
-                    self.last = String::from("its checksum is wrong every time");
-                    sums = 0;
-                    self.recover().await?;
-                }
-                Packet::Silent(what) => {
-                    self.last = what;
-                    sums = 0;
-                    self.recover().await?;
-                }
+                Packet::Broken(what) => self.recover(what).await?,
             }
         }
     }
@@ -186,10 +189,10 @@ impl<L: Link> Reading<'_, L> {
     async fn request(&mut self) -> Result<(u64, u32), Error> {
         let mut pages = self.pages.saturating_sub(self.done);
         let mut per_packet = self.order.pages_per_packet;
-        if self.tries > 0 {
+        if self.caution > 0 {
             pages = pages.min(STRETCH);
-            // 1st retry: a quarter, then a sixteenth, then single pages
-            per_packet = per_packet.checked_shr(self.tries.saturating_mul(2)).unwrap_or(0).max(1);
+            // a quarter, then a sixteenth, then single pages
+            per_packet = per_packet.checked_shr(self.caution.saturating_mul(2)).unwrap_or(0).max(1);
         }
         let page = u64::from(self.size.page);
         let read = NandRead {
@@ -228,7 +231,7 @@ impl<L: Link> Reading<'_, L> {
                 "the agent announces {total} bytes for {pages} pages, {wanted} are due"
             ))));
         }
-        self.open = Some((pages, per_packet));
+        self.state = State::Open(pages, per_packet);
         Ok((pages, per_packet))
     }
 
@@ -246,25 +249,29 @@ impl<L: Link> Reading<'_, L> {
         let talk = &mut self.agent.talk;
         let data = packet.get_mut(..bytes).unwrap_or_default();
         let add = &mut |piece: &[u8]| sum = sum.wrapping_add(sum16(piece));
-        let (have, end) = talk.try_take(data, SILENCE, add).await;
+        let (have, end) = talk.try_take_paced(data, SILENCE, GAP, add).await;
         match end {
             Some(LinkError::Timeout(_)) => {
                 let got = packet.get(..have).unwrap_or_default();
-                return Ok(Packet::Silent(what_stopped(got, unit)));
+                return Ok(Packet::Broken(what_stopped(got, unit)));
             }
             Some(e) => return Err(talk.fail(e)),
             None => {}
         }
         let mut tail = [0; 2];
-        match talk.try_take(&mut tail, SILENCE, &mut |_| {}).await {
+        match talk.try_take(&mut tail, GAP).await {
             (_, None) => {}
             (_, Some(LinkError::Timeout(_))) => {
-                return Ok(Packet::Silent(String::from("the packet's checksum did not come")));
+                return Ok(Packet::Broken(String::from("the packet's checksum did not come")));
             }
             (_, Some(e)) => return Err(talk.fail(e)),
         }
         packet.truncate(bytes);
-        Ok(if u16::from_be_bytes(tail) == sum { Packet::Whole } else { Packet::BadSum })
+        if u16::from_be_bytes(tail) == sum {
+            Ok(Packet::Whole)
+        } else {
+            Ok(Packet::Broken(String::from("the checksum of the packet is wrong")))
+        }
     }
 
     async fn confirm(&mut self, left: u64, pages: u64, per_packet: u32) -> Result<(), Error> {
@@ -272,17 +279,25 @@ impl<L: Link> Reading<'_, L> {
         self.done = self.done.saturating_add(pages);
         self.tries = 0;
         let left = left.saturating_sub(pages);
-        self.open = (left > 0).then_some((left, per_packet));
-        if left == 0 {
-            self.close().await?;
+        if left > 0 {
+            self.state = State::Open(left, per_packet);
+            return Ok(());
+        }
+        self.state = State::Ended;
+        self.trust = self.trust.saturating_add(1);
+        if self.trust >= TRUST {
+            self.caution = self.caution.saturating_sub(1);
+            self.trust = 0;
         }
         Ok(())
     }
 
-    /// Brings the agent back into its command loop, or gives up.
-    async fn recover(&mut self) -> Result<(), Error> {
-        self.open = None;
+    /// Gives up, or brings the agent back into its command loop for a new request.
+    async fn recover(&mut self, what: String) -> Result<(), Error> {
+        self.last = what;
         self.tries = self.tries.saturating_add(1);
+        self.caution = self.caution.saturating_add(1).min(CAUTION);
+        self.trust = 0;
         let page = u64::from(self.size.page);
         if self.tries > RECOVERIES {
             let address = self.order.start.saturating_add(self.done.saturating_mul(page));
@@ -290,38 +305,47 @@ impl<L: Link> Reading<'_, L> {
                 page: address.checked_div(page).unwrap_or(0),
                 address,
                 tries: self.tries,
-                last: core::mem::take(&mut self.last),
+                last: self.last.clone(),
             };
             return Err(self.agent.talk.fail(kind));
         }
-        self.mended.recoveries = self.mended.recoveries.saturating_add(1);
-        let talk = &mut self.agent.talk;
-        talk.step = "recover the read";
-        let mut answer = [0; 2];
+        self.recoveries = self.recoveries.saturating_add(1);
+        let earned = self.done.saturating_mul(page).checked_div(BYTES_A_RECOVERY).unwrap_or(0);
+        if u64::from(self.recoveries) > FREE_RECOVERIES.saturating_add(earned) {
+            let kind = ErrorKind::BadCable { recoveries: self.recoveries, last: self.last.clone() };
+            return Err(self.agent.talk.fail(kind));
+        }
+        self.agent.talk.step = "recover the read";
         for _ in 0..RESYNCS {
-            talk.drain(QUIET).await?;
-            talk.send(&[da::STOP]).await?;
-            talk.drain(QUIET).await?;
-            talk.send(&[da::USB_STATUS]).await?;
-            match talk.try_take(&mut answer, RESYNC, &mut |_| {}).await {
-                (_, None) if matches!(answer, [da::ACK, 0 | 1]) => return Ok(()),
-                (_, None | Some(LinkError::Timeout(_))) => {}
-                (_, Some(e)) => return Err(talk.fail(e)),
+            self.agent.talk.drain(QUIET).await?;
+            self.agent.talk.send(&[da::STOP]).await?;
+            self.agent.talk.drain(QUIET).await?;
+            if let Loop::There(_) = self.agent.in_loop(RESYNC).await? {
+                self.state = State::Idle;
+                return Ok(());
             }
         }
-        Err(talk.unexpected("5a 00 or 5a 01", &answer))
+        let last = core::mem::take(&mut self.last);
+        Err(self.agent.talk.fail(ErrorKind::NoRecovery { last }))
     }
 
-    /// Makes sure that the agent thinks the read is over too. Otherwise a packet was lost or doubled without
-    /// either side noticing, and what was read is shifted: `72` then brings page data instead of its answer.
+    /// Makes sure that the agent thinks the request is over too. Otherwise a packet was lost or doubled without
+    /// either side noticing, and what was given is shifted: `72` then brings page data instead of its answer.
     async fn close(&mut self) -> Result<(), Error> {
-        let talk = &mut self.agent.talk;
-        talk.step = "check that the read has ended (72)";
-        talk.send(&[da::USB_STATUS]).await?;
-        match talk.take_array::<2>(ANSWER).await? {
-            [da::ACK, 0 | 1] => Ok(()),
-            other => Err(talk.unexpected("5a 00 or 5a 01", &other)),
+        self.agent.talk.step = "check that the read has ended (72)";
+        for _ in 0..RESYNCS {
+            match self.agent.in_loop(ANSWER).await? {
+                Loop::There(_) => {
+                    self.state = State::Idle;
+                    return Ok(());
+                }
+                // Too little for page data: the answer itself was disturbed.
+                Loop::Silent => {}
+                Loop::Elsewhere(heard) if heard.len() <= 2 => {}
+                Loop::Elsewhere(_) => return Err(self.agent.talk.fail(ErrorKind::Shifted)),
+            }
         }
+        Err(self.agent.talk.fail(ErrorKind::Shifted))
     }
 }
 

@@ -61,6 +61,8 @@ pub struct Region {
     pub length: u32,
     /// Address in the phone.
     pub load: u32,
+    /// Where the signature begins, as the file says: in the region, or in the file for V6 containers. Not relied on.
+    pub sig_at: u32,
     /// Signature bytes at the end of the region; 0 = unsigned.
     pub sig_len: u32,
 }
@@ -171,9 +173,9 @@ impl<'a> DaFile<'a> {
             entry.damage = Some(format!("it claims {count} regions, at most 10 fit"));
         } else {
             for _ in 0..count {
-                let [offset, length, load, _f3, sig_len] =
+                let [offset, length, load, sig_at, sig_len] =
                     [t.u32_le()?, t.u32_le()?, t.u32_le()?, t.u32_le()?, t.u32_le()?];
-                entry.regions.push(Region { offset, length, load, sig_len });
+                entry.regions.push(Region { offset, length, load, sig_at, sig_len });
             }
             entry.damage = entry.regions.iter().enumerate().find_map(|(n, r)| self.damage(n, r));
         }
@@ -200,6 +202,17 @@ impl<'a> DaFile<'a> {
     fn warn(&mut self) {
         if self.version != 4 {
             self.warnings.push(format!("container version {}, only 4 is known", self.version));
+        }
+        let v6 = self.label.starts_with("MTK_DA_v6");
+        for entry in &self.entries {
+            let odd = |r: &Region| {
+                let base = if v6 { r.offset } else { 0 };
+                r.sig_len > 0 && r.sig_at != base.wrapping_add(r.length).wrapping_sub(r.sig_len)
+            };
+            if entry.damage.is_none() && entry.regions.iter().any(odd) {
+                let text = format!("entry {}: a signature does not begin where the table says", entry.index);
+                self.warnings.push(text);
+            }
         }
         let end = self
             .entries
@@ -290,7 +303,7 @@ mod tests {
         let entry = &file.entries[0];
         assert_eq!((entry.hw_code, entry.hw_version, entry.sw_version), (0x6575, 0xcb00, 0xe201));
         let (region, data) = file.region(entry, 0).unwrap();
-        assert_eq!(region, Region { offset: 0x148, length: 8, load: 0xc200_0000, sig_len: 4 });
+        assert_eq!(region, Region { offset: 0x148, length: 8, load: 0xc200_0000, sig_at: 4, sig_len: 4 });
         assert_eq!(data, [1, 2, 3, 4, 0xa, 0xb, 0xc, 0xd]);
         assert!(file.warnings.is_empty());
         assert!(file.region(entry, 1).is_err());

@@ -95,7 +95,7 @@ pub struct Report {
     pub ram: Ram,
 }
 
-/// Bytes of the report up to and including the NAND id count of G2 / the NAND size of G1.
+/// Bytes of the NOR part.
 const NOR_BYTES: usize = 28;
 /// READ ID bytes an agent of these chips reports.
 pub const ID_CODES: u16 = 5;

@@ -69,12 +69,6 @@ impl<'a> Take<'a> {
     pub fn u32_le(&mut self) -> Result<u32, Short> {
         self.array().map(u32::from_le_bytes)
     }
-
-    /// Bytes not taken yet.
-    #[must_use]
-    pub fn rest(&self) -> usize {
-        self.bytes.len().saturating_sub(self.at)
-    }
 }
 
 #[cfg(test)]
@@ -88,6 +82,6 @@ mod tests {
         assert_eq!(t.u16_be(), Ok(0x0203));
         assert_eq!(t.u32_le(), Err(Short { have: 5, need: 7 }));
         assert_eq!(t.u16_le(), Ok(0x0504));
-        assert_eq!(t.rest(), 0);
+        assert!(t.u8().is_err());
     }
 }

@@ -4,11 +4,11 @@ use bromide_job::error::JobError;
 use bromide_job::event::Event;
 use bromide_job::session::{DEFAULT_POOL, Session};
 use bromide_link::{Cancel, run};
-use bromide_proto::agent::{Exit, Found, Speed};
+use bromide_proto::agent::{Found, Speed};
 use bromide_proto::brom::Identity;
 
 use crate::cli;
-use crate::cmd::read::{container, plug_in, session_options};
+use crate::cmd::read::{container, end, plug_in, session_options};
 use crate::front::Front;
 use crate::out;
 use crate::report::Failure;
@@ -17,8 +17,8 @@ use crate::screen::{phone_line, storage_lines};
 /// `bromide info`.
 pub(crate) fn info(args: cli::Info, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
     let cable = &args.cable;
-    let da = container(cable)?;
-    let link = plug_in(cable, front, cancel)?;
+    let da = container(cable, front)?;
+    let brom = plug_in(cable, front, cancel)?;
     let options = session_options(cable, cable.pool.unwrap_or(DEFAULT_POOL));
     let tell = &mut |event: Event<'_>| match event {
         // In text these two are results: who the phone is at once, even if no agent can be started.
@@ -27,11 +27,11 @@ pub(crate) fn info(args: cli::Info, front: &mut Front, cancel: &Cancel) -> Resul
         event => front.tell(&event),
     };
     let (identity, found, speed) = run(async {
-        let mut session = Session::begin(link, &da, &options, tell).await?;
-        let speed = session.agent().speed().await.map_err(JobError::Talk)?;
+        let mut session = Session::greeted(brom, &da, &options, tell).await?;
+        let speed = session.agent().speed().await.map_err(JobError::Talk);
         let (identity, found) = (session.identity, session.found.clone());
-        session.finish(Exit::PowerOff, tell).await;
-        Ok::<_, JobError>((identity, found, speed))
+        end(session, speed.is_ok(), cancel, tell).await;
+        Ok::<_, JobError>((identity, found, speed?))
     })
     .map_err(|e| Failure::of_job(&e, &cable.via))?;
     match front {

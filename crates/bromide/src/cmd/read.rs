@@ -3,18 +3,20 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bromide_image::map::{self, Map};
 use bromide_job::agent_file::AgentFile;
 use bromide_job::error::JobError;
-use bromide_job::event::Event;
+use bromide_job::event::{Event, Tell};
 use bromide_job::readback::{Done, ReadOptions, read_rows};
 use bromide_job::rows::{self, Want, Wish};
 use bromide_job::save::SaveOptions;
 use bromide_job::session::{DEFAULT_POOL, Session, SessionOptions};
 use bromide_link::{Cancel, run};
-use bromide_proto::agent::Exit;
+use bromide_proto::brom::Brom;
+use bromide_proto::error::ErrorKind;
+use bromide_proto::link::{Link, LinkError};
 use bromide_proto::wire::nand_read::{AddressKind, Shape};
 
 use crate::choose::{AnyLink, Via, open};
@@ -22,6 +24,9 @@ use crate::cli::{Cable, Pages, Read, ReadList};
 use crate::front::Front;
 use crate::read_list;
 use crate::report::{Failure, exit};
+
+/// The least time a phone gets to answer.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Larger maps are refused unread; the largest scatter file seen has 100 KB.
 const LARGEST_MAP: u64 = 16 << 20;
@@ -74,21 +79,48 @@ pub(crate) fn read_job(
         front.tell(&Event::Note(note));
     }
     let targets = rows::targets(wishes, map).map_err(|e| Failure::of_job(&e, via))?;
-    let da = container(cable)?;
+    let da = container(cable, front)?;
+    has_readable_chip(&da, cable)?;
     places(&targets, job)?;
     let pool = cable.pool.or_else(|| map.and_then(|m| m.pool_blocks)).unwrap_or(DEFAULT_POOL);
-    let link = plug_in(cable, front, cancel)?;
+    let map = map.map(|m| with_pool(m, pool, front));
+    let brom = plug_in(cable, front, cancel)?;
     let session = session_options(cable, pool);
     let tell = &mut |event: Event<'_>| front.tell(&event);
     run(async {
-        let mut session = Session::begin(link, &da, &session, tell).await?;
-        let geometry = session.geometry()?;
-        let rows = rows::resolve(wishes, map, &geometry, pool, &mut |text| tell(Event::Note(text)))?;
-        let done = read_rows(&mut session, &rows, options, tell).await?;
-        session.finish(Exit::PowerOff, tell).await;
-        Ok(done)
+        let mut session = Session::greeted(brom, &da, &session, tell).await?;
+        let read = async {
+            let geometry = session.geometry()?;
+            let note = &mut |text: &str| tell(Event::Note(text));
+            let rows = rows::resolve(wishes, map.as_ref(), &geometry, pool, note)?;
+            read_rows(&mut session, &rows, options, tell).await
+        };
+        let read = read.await;
+        end(session, read.is_ok(), cancel, tell).await;
+        read
     })
     .map_err(|e: JobError| Failure::of_job(&e, via).with_part(&e, &targets))
+}
+
+/// Ends a session well or, after a failure, quickly; also when the user stopped it.
+pub(crate) async fn end<L: Link>(session: Session<L>, well: bool, cancel: &Cancel, tell: &mut Tell<'_>) {
+    if well {
+        session.finish(tell).await;
+    } else {
+        cancel.clear();
+        session.abandon().await;
+    }
+}
+
+/// The map with the pool in use: the user's word overrules the map's.
+fn with_pool(map: &Map, pool: u32, front: &mut Front) -> Map {
+    let mut map = map.clone();
+    if let Some(stated) = map.pool_blocks.filter(|stated| *stated != pool) {
+        let text = format!("the map states a bad-block pool of {stated} blocks; {pool} are used as asked");
+        front.tell(&Event::Warning(&text));
+        map.pool_blocks = Some(pool);
+    }
+    map
 }
 
 /// A file that cannot be written should not cost the user a plug-in either. How much room is needed only the phone
@@ -115,25 +147,66 @@ fn writable(folder: &Path) -> Result<(), Failure> {
     })
 }
 
-/// The Download Agent container: read first, because a wrong file should not cost the user a plug-in.
-pub(crate) fn container(cable: &Cable) -> Result<AgentFile, Failure> {
-    AgentFile::open(&cable.da).map_err(|e| Failure::of_job(&e, &cable.via))
+/// The Download Agent container: read first, because a wrong file should not cost the user a plug-in. Damage is
+/// told at once; whether it matters depends on the phone.
+pub(crate) fn container(cable: &Cable, front: &mut Front) -> Result<AgentFile, Failure> {
+    let failed = |e| Failure::of_job(&e, &cable.via);
+    let da = AgentFile::open(&cable.da).map_err(failed)?;
+    let entries = da.table().map_err(failed)?.entries;
+    let mut damaged = entries.iter().filter_map(|entry| Some((entry.index, entry.damage.as_ref()?)));
+    if let Some((index, what)) = damaged.next() {
+        front.tell(&Event::Warning(&format!(
+            "{} is damaged: {} of its {} entries cannot be used (entry {index}: {what})",
+            cable.da.display(),
+            damaged.count() + 1,
+            entries.len()
+        )));
+    }
+    Ok(da)
+}
+
+/// No phone that can be read could be started from a container without any of these (hw codes of the entries for
+/// MT6575 and MT6577, `da-legacy-observed.md` section 2).
+fn has_readable_chip(da: &AgentFile, cable: &Cable) -> Result<(), Failure> {
+    let file = da.table().map_err(|e| Failure::of_job(&e, &cable.via))?;
+    if file.entries.iter().any(|entry| matches!(entry.hw_code, 0x6575 | 0x6577)) {
+        return Ok(());
+    }
+    let what = format!(
+        "{} holds no agent for MT6575 or MT6577, the chips that can be read so far",
+        cable.da.display()
+    );
+    let advice = "use the Download Agent made for this phone; bromide da list FILE shows what is in one";
+    Err(Failure::new("da/no-entry", exit::FAILED, what, advice))
 }
 
 /// The cable, with the phone on it.
-pub(crate) fn plug_in(cable: &Cable, front: &mut Front, cancel: &Cancel) -> Result<AnyLink, Failure> {
-    match &cable.via {
+///
+/// BootROM and preloader leave the bus after seconds without a start sequence and come back: a port that vanishes
+/// before the phone has answered is waited for again.
+pub(crate) fn plug_in(cable: &Cable, front: &mut Front, cancel: &Cancel) -> Result<Brom<AnyLink>, Failure> {
+    let via = &cable.via;
+    match via {
         Via::Phone(spec) => spec.announce(front),
         via => front.waiting(&via.to_string(), cable.wait),
     }
-    open(&cable.via, Duration::from_secs(cable.wait), cancel)
+    let until = Instant::now() + Duration::from_secs(cable.wait);
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let link = open(via, left, cancel)?;
+        // A phone that is there is given the time to say so, however short the wait.
+        match run(Brom::hello(link, left.max(SHORTEST))) {
+            Ok(brom) => return Ok(brom),
+            Err(e) if matches!(e.kind, ErrorKind::Link(LinkError::Unplugged)) && Instant::now() < until => {}
+            Err(e) => return Err(Failure::of_job(&JobError::Talk(e), via)),
+        }
+    }
 }
 
 /// How the session begins, from the command line.
 pub(crate) fn session_options(cable: &Cable, pool_blocks: u32) -> SessionOptions {
     SessionOptions {
-        // A phone that is there is given the time to say so, however short the wait.
-        patience: Duration::from_secs(cable.wait.max(1)),
+        patience: Duration::from_secs(cable.wait),
         agent_format: cable.agent_format.map(Into::into),
         pool_blocks,
     }
