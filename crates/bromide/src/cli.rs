@@ -73,7 +73,7 @@ pub(crate) struct Cable {
     #[arg(long, value_name = "BLOCKS", value_parser = clap::value_parser!(u32).range(0..=4096))]
     pub(crate) pool: Option<u32>,
     /// Seconds to wait for the phone
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=86_400))]
     pub(crate) wait: u64,
 }
 

@@ -66,7 +66,9 @@ impl Failure {
     /// A cable that could not be opened.
     pub(crate) fn of_link(error: &LinkError, via: &Via) -> Self {
         let what = match error {
-            LinkError::Timeout(d) => format!("no phone at {via} within {} s", d.as_secs()),
+            LinkError::Timeout(d) => {
+                format!("no phone at {via} within {} s", d.as_millis().div_ceil(1000))
+            }
             other => other.to_string(),
         };
         let exit = match error {

@@ -25,6 +25,8 @@ use crate::front::Front;
 use crate::read_list;
 use crate::report::{Failure, exit};
 
+/// Pause before a cable that was let go is opened again, lest a port that does so at once keeps a core busy.
+const AGAIN: Duration = Duration::from_millis(20);
 /// The least time a phone gets to answer.
 const SHORTEST: Duration = Duration::from_secs(1);
 
@@ -197,7 +199,9 @@ pub(crate) fn plug_in(cable: &Cable, front: &mut Front, cancel: &Cancel) -> Resu
         // A phone that is there is given the time to say so, however short the wait.
         match run(Brom::hello(link, left.max(SHORTEST))) {
             Ok(brom) => return Ok(brom),
-            Err(e) if matches!(e.kind, ErrorKind::Link(LinkError::Unplugged)) && Instant::now() < until => {}
+            Err(e) if matches!(e.kind, ErrorKind::Link(LinkError::Unplugged)) && Instant::now() < until => {
+                std::thread::sleep(AGAIN);
+            }
             Err(e) => return Err(Failure::of_job(&JobError::Talk(e), via)),
         }
     }
