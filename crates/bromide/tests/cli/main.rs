@@ -2,6 +2,7 @@
 //!
 //! Every phone here is virtual and holds its chip in memory or in a small file; nothing is asserted about speed.
 
+mod agents;
 mod bench;
 mod commands;
 mod damage;
