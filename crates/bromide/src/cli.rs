@@ -116,8 +116,9 @@ pub(crate) struct Pages {
 
 /// Read a partition, all partitions, a range or the whole chip into files
 ///
-/// The pages arrive as they are stored, with their spare bytes, and every sector is checked against its parity on
-/// the way. Beside the image you get NAME.report.json (which pages are damaged) and NAME.sha256.
+/// The pages arrive as they are stored, with their spare bytes, and every sector is checked against
+/// its parity on the way. Beside the image you get NAME.report.json (which pages are damaged) and
+/// NAME.sha256.
 ///
 /// Examples:
 ///
@@ -127,7 +128,8 @@ pub(crate) struct Pages {
 ///
 ///   bromide read --at 0x13a0000 --len 0x20000 --da DA.bin -o piece.bin
 ///
-/// The map is /proc/mtd of the running phone (adb shell cat /proc/mtd) or a scatter file. Addresses need no map.
+/// The map is /proc/mtd of the running phone (adb shell cat /proc/mtd) or a scatter file.
+/// Addresses need no map.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Read {
@@ -166,9 +168,10 @@ pub(crate) struct Read {
 ///   boot-raw.bin, 4 physical, 0x480000, 0x20000
 ///   system.img,   0,          system
 ///
-/// FLAGS are the vendor tool's numbers: 0 as stored with spare, 1 main bytes only, 4 spare last; add the word
-/// physical to pass by the bad-block table. START may be a partition's name when --map is given; LENGTH is then
-/// left out. Lines that begin with # are skipped. Files are placed relative to the folder given by -o.
+/// FLAGS are the vendor tool's numbers: 0 as stored with spare, 1 main bytes only, 4 spare last;
+/// add the word physical to pass by the bad-block table. START may be a partition's name when
+/// --map is given; LENGTH is then left out. Lines that begin with # are skipped. Files are placed
+/// relative to the folder given by -o.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct ReadList {
