@@ -74,7 +74,7 @@ impl<L: Link> Talk<L> {
     /// Takes up to `into.len()` bytes, handing each piece to `seen` as it comes.
     ///
     /// `first` is patience for the first piece, `gap` for every later one; the whole may take as long as both and
-    /// [`SLOWEST`] allow, so that a trickle ends too. Returns how many came and, if not all, why.
+    /// a millisecond a byte allow, so that a trickle ends too. Returns how many came and, if not all, why.
     pub async fn try_take_paced(
         &mut self,
         into: &mut [u8],
@@ -162,7 +162,7 @@ impl<L: Link> Talk<L> {
 
     /// Throws away what comes until `quiet` passes without a byte; returns how many bytes that were.
     ///
-    /// Bounded by [`LONGEST_DRAIN`]: a phone that never stops is an error.
+    /// Bounded to 15 s: a phone that never stops is an error.
     pub async fn drain(&mut self, quiet: Duration) -> Result<usize, Error> {
         let until = self.now().saturating_add(LONGEST_DRAIN);
         let mut junk = [0; 4096];
