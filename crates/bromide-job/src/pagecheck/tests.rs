@@ -1,3 +1,5 @@
+//! The checker against pages made and damaged on purpose.
+
 use bromide_nand::encode_page;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Each change at each place, with any chunking; the seeded faults repeat themselves.
+
 use super::*;
 use crate::run;
 
