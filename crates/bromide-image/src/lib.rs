@@ -1,6 +1,9 @@
 //! Partition maps and file system images of MediaTek phones, as bytes: no operating system, no file, no phone.
 //!
-//! * [`map`]: what says where a phone's partitions lie (`/proc/mtd` text, scatter files), and how that fits a chip.
+//! * [`identify`]: what a file is, and what lies where in a dump.
+//! * [`inf`]: which Windows driver files match a USB device.
+//! * [`map`]: what says where a phone's partitions lie (listings, scatter files), and how that fits a chip.
+//! * [`read_at`]: how bytes get in; [`table`]: partition tables on the flash itself.
 //! * [`yaffs2`]: the YAFFS2 file system as an image maker writes it.
 #![no_std]
 #![cfg_attr(
@@ -19,5 +22,9 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod identify;
+pub mod inf;
 pub mod map;
+pub mod read_at;
+pub mod table;
 pub mod yaffs2;

@@ -169,17 +169,8 @@ fn a_file_that_is_no_map_is_named() {
         (b"\x7fELF\0\0", "this is a binary file, not a partition map"),
         (b"<html></html>", "this is an XML file without partitions, not a partition map"),
         (
-            b"<?xml?>\n<root><partition_index name=\"SYS0\">",
-            "this is an XML scatter file (V1.1.x), not readable yet",
-        ),
-        (b"- partition_index: SYS0\n", "this is a YAML-like scatter file (V1.1.x), not readable yet"),
-        (
-            b"###\n- general: MTK_PLATFORM_CFG\n  info: \n    - config_version: V1.1.2\n",
-            "this is a YAML-like scatter file (V1.1.2), not readable yet",
-        ),
-        (
             b"just some words\n",
-            "no kind of partition map is recognised: neither /proc/mtd text nor a scatter file",
+            "no kind of partition map is recognised: neither a scatter file nor a partition listing of a phone",
         ),
         (b"dev:    size   erasesize  name\n", "the file names no partition"),
     ] {
@@ -280,6 +271,25 @@ fn large_hostile_files_take_time_in_line_with_their_size() {
         "A 0x0\n".repeat(megabyte / 6),
         "# 0x0 {\n".repeat(megabyte / 8),
         "mtd0: 0 1 \"\n".repeat(megabyte / 12),
+        "- partition_index: x\n  partition_name: a\n".repeat(megabyte / 44),
+        format!("- partition_index: x\n{}", "a: b\n".repeat(megabyte / 5)),
+        format!("- partition_index: x\n{}", "- storage_type: UFS\n".repeat(megabyte / 20)),
+        format!("<root>{}", "<a>".repeat(megabyte / 3)),
+        format!("<root>{}", "<a></a>".repeat(megabyte / 7)),
+        format!("<root><a>{}</a></root>", "&amp;".repeat(megabyte / 5)),
+        format!("<root><a>{}</a></root>", "&".repeat(megabyte)),
+        format!("<root>{}", "<!---->".repeat(megabyte / 7)),
+        format!("<root {}", "a='' ".repeat(megabyte / 5)),
+        format!("<root>{}", "<partition_index>".repeat(megabyte / 17)),
+        format!("mtdparts=a:{}", "1k,".repeat(megabyte / 3)),
+        format!("mtdparts={}", "a:1(x);".repeat(megabyte / 7)),
+        "mtdparts=".repeat(megabyte / 9),
+        "a -> /dev/block/b\n".repeat(megabyte / 18),
+        " -> /dev/block/".repeat(megabyte / 15),
+        "a 0x0 0x0 2 /dev/misc-sd\n".repeat(megabyte / 25),
+        format!("major minor  #blocks  name\n{}", "31 0 256 mtdblock0\n".repeat(megabyte / 19)),
+        format!("Number  Start\n{}", "1 1 1 3.0 MiB 0700 a\n".repeat(megabyte / 21)),
+        format!("Number  Start\n1 1 1 {}", "x ".repeat(megabyte / 2)),
     ] {
         let _ = map::parse(text.as_bytes());
     }
@@ -316,8 +326,34 @@ fn word() -> impl Strategy<Value = Vec<u8>> {
         ":",
         "<",
         "\u{feff}",
-        "partition_index:",
+        "- partition_index:",
+        "partition_name: a\n",
+        "physical_start_addr: 0x0\n",
+        "partition_size:",
+        "region: EMMC_USER\n",
+        "is_reserved: true\n",
+        "storage_type:",
         "config_version:",
+        "<root>",
+        "</root>",
+        "<partition_index name=\"SYS0\">",
+        "</partition_index>",
+        "<partition_name>a</partition_name>",
+        "<linear_start_addr>0x0</linear_start_addr>",
+        "&#65;",
+        "mtdparts=",
+        "1k(a)",
+        "-",
+        ";",
+        ",",
+        "@",
+        "b -> /dev/block/mmcblk0p1\n",
+        "a 0x4000 0x0 1\n",
+        "a 0x4000 0x0 2 /dev/block/mmcblk0\n",
+        "major minor  #blocks  name\n",
+        "31 0 256 mtdblock0\n",
+        "Number Start",
+        "\n1 1024 7167 3.0 MiB 0700 x\n",
         "0x99999999999999999999",
         "é",
     ];
@@ -325,6 +361,11 @@ fn word() -> impl Strategy<Value = Vec<u8>> {
         8 => proptest::sample::select(fixed.map(|it| it.as_bytes().to_vec()).to_vec()),
         1 => proptest::collection::vec(any::<u8>(), 0..6),
     ]
+}
+
+/// Only areas counted from the end were left: that is no map to read.
+fn reserved_only(map: &Map, written: &map::Written) -> bool {
+    written.entries <= map.reserved.len()
 }
 
 proptest! {
@@ -399,6 +440,17 @@ proptest! {
                 let _ = map.place(&ChipShape { bytes, block_bytes, pool_blocks });
                 let _ = map.place(&CHIP).map(|it| it.find(&asked).cloned());
                 let _ = map.find(&asked);
+                let _ = map.check(Some(bytes));
+                let mut map = map;
+                map::annotate(&mut map, &text);
+                for format in map::Format::ALL {
+                    let written = map::write(&map, format);
+                    prop_assert!(!written.text.contains('\r'));
+                    if written.entries > 0 && !matches!(format, map::Format::Json | map::Format::Csv) {
+                        let again = map::parse(written.text.as_bytes());
+                        prop_assert!(again.is_ok() || map.partitions.len() > written.entries || reserved_only(&map, &written), "{format:?}: {again:?}\n{}", written.text);
+                    }
+                }
             }
             Err(error) => {
                 prop_assert!(error.line >= 1 && error.column >= 1);

@@ -1,17 +1,20 @@
 //! Tells by content what kind of file a text is (formats.md sections 2 and 4), readable here or not.
 
-use alloc::borrow::ToOwned;
-use alloc::format;
-use alloc::string::String;
-
 use super::error::{Fault, MapError};
-use super::lines::{Line, lines, printable};
+use super::lines::{Line, lines};
 
 /// The kinds that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     ProcMtd,
     ScatterV0,
+    ScatterV1,
+    Xml,
+    ProcPartitions,
+    Dumchar,
+    Mtdparts,
+    ByName,
+    Gdisk,
 }
 
 /// Finds out the kind of a text without byte order mark. Anything that cannot be read comes back as a fault that
@@ -25,7 +28,7 @@ pub(super) fn detect(text: &[u8]) -> Result<Kind, MapError> {
         return Err(first.fault(1, Fault::NotAMap(what)));
     }
     if first.bytes.trim_ascii_start().starts_with(b"<") {
-        return Err(first.fault(1, xml(text)));
+        return Ok(Kind::Xml);
     }
     Signs::of(text).verdict(first)
 }
@@ -49,33 +52,18 @@ fn contains(text: &[u8], what: &[u8]) -> bool {
     text.windows(what.len()).any(|it| it == what)
 }
 
-/// What an XML file is, by its elements.
-fn xml(text: &[u8]) -> Fault {
-    let kind = if contains(text, b"<flash-mode") {
-        return Fault::NotAMap("a flash.xml manifest (it names the scatter file)");
-    } else if contains(text, b"<storage_type") {
-        "an XML scatter file (V2.x)"
-    } else if contains(text, b"<partition_index") {
-        "an XML scatter file (V1.1.x)"
-    } else {
-        return Fault::NotAMap("an XML file without partitions");
-    };
-    Fault::NotReadableYet(kind.to_owned())
-}
-
-/// The first line of every kind of sign met in a text.
+/// The signs met in a text.
 #[derive(Default)]
-struct Signs<'a> {
-    yaml_like: Option<Line<'a>>,
-    storage_sections: bool,
-    config_version: Option<&'a [u8]>,
+struct Signs {
+    yaml_like: bool,
     mtd: bool,
     scatter: bool,
-    other: Option<(Line<'a>, Fault)>,
+    listing: Option<Kind>,
+    mount: bool,
 }
 
-impl<'a> Signs<'a> {
-    fn of(text: &'a [u8]) -> Self {
+impl Signs {
+    fn of(text: &[u8]) -> Self {
         let mut signs = Self::default();
         for line in lines(text) {
             signs.look_at(line);
@@ -83,46 +71,38 @@ impl<'a> Signs<'a> {
         signs
     }
 
-    fn look_at(&mut self, line: Line<'a>) {
+    fn look_at(&mut self, line: Line<'_>) {
         let body = line.bytes.trim_ascii();
         if body.is_empty() || body.starts_with(b"#") || body.starts_with(b"//") {
             return;
         }
         if let Some((key, value)) = key_and_value(body) {
             match key {
-                b"partition_index" => self.yaml_like = self.yaml_like.or(Some(line)),
-                b"general" if value.starts_with(b"MTK_") => self.yaml_like = self.yaml_like.or(Some(line)),
-                b"storage_type" => self.storage_sections = true,
-                b"config_version" => self.config_version = self.config_version.or(Some(value)),
+                b"partition_index" => self.yaml_like = true,
+                b"general" => self.yaml_like |= value.starts_with(b"MTK_"),
                 b"dev" => self.mtd = true,
                 it => self.mtd |= is_mtd_name(it),
             }
         }
-        if self.other.is_none() {
-            self.other = listing(line).map(|what| (line, what));
-        }
+        self.listing = self.listing.or_else(|| listing(line));
+        self.mount |= super::mount::parse_line(line).is_some();
         self.scatter |= is_scatter_line(line);
     }
 
     fn verdict(self, first: Line<'_>) -> Result<Kind, MapError> {
-        if let Some(line) = self.yaml_like {
-            let version = match (self.config_version, self.storage_sections) {
-                (Some(version), _) if !version.is_empty() => printable(version),
-                (_, true) => "V2.x".to_owned(),
-                (_, false) => "V1.1.x".to_owned(),
-            };
-            return Err(line.fault(1, Fault::NotReadableYet(format!("a YAML-like scatter file ({version})"))));
+        if self.yaml_like {
+            Ok(Kind::ScatterV1)
+        } else if self.mtd {
+            Ok(Kind::ProcMtd)
+        } else if let Some(kind) = self.listing {
+            Ok(kind)
+        } else if self.scatter {
+            Ok(Kind::ScatterV0)
+        } else if self.mount {
+            Err(first.fault(1, Fault::NotAMap("what mount prints (it tells where partitions are mounted)")))
+        } else {
+            Err(first.fault(1, Fault::Unrecognised))
         }
-        if self.mtd {
-            return Ok(Kind::ProcMtd);
-        }
-        if let Some((line, what)) = self.other {
-            return Err(line.fault(1, what));
-        }
-        if self.scatter {
-            return Ok(Kind::ScatterV0);
-        }
-        Err(first.fault(1, Fault::Unrecognised))
     }
 }
 
@@ -144,23 +124,22 @@ fn is_prefixed_hex(word: &[u8]) -> bool {
     (word.starts_with(b"0x") || word.starts_with(b"0X")) && word.len() > 2
 }
 
-/// Partition listings of a phone that are known but not read (formats.md sections 4.2 to 4.5, 5.3).
-fn listing(line: Line<'_>) -> Option<Fault> {
+/// The listing of a phone a line belongs to (formats.md sections 4.2 to 4.5).
+fn listing(line: Line<'_>) -> Option<Kind> {
     let mut words = line.tokens().map(|it| it.bytes);
     let (one, two, three) = (words.next()?, words.next(), words.next());
-    let yet = |what: &str| Some(Fault::NotReadableYet(String::from(what)));
     // Size, start and type: with fewer columns it may be a scatter line with something behind it.
     let dumchar = [two, three].iter().all(|it| it.is_some_and(is_prefixed_hex)) && words.next().is_some();
     if dumchar || (one == b"Part_Name" && two == Some(b"Size")) {
-        yet("the text of /proc/dumchar_info")
+        Some(Kind::Dumchar)
     } else if one == b"major" && two == Some(b"minor") {
-        yet("the text of /proc/partitions")
-    } else if one.starts_with(b"mtdparts=") {
-        yet("an mtdparts= line")
-    } else if contains(line.bytes, b" -> /dev/block/") {
-        yet("a by-name listing")
+        Some(Kind::ProcPartitions)
+    } else if contains(line.bytes, super::mtdparts::KEY) {
+        Some(Kind::Mtdparts)
+    } else if contains(line.bytes, super::by_name::ARROW) {
+        Some(Kind::ByName)
     } else if one == b"Number" && two == Some(b"Start") {
-        yet("a GPT listing")
+        Some(Kind::Gdisk)
     } else {
         None
     }

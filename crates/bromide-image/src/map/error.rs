@@ -4,6 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::model::Storage;
+
 /// A fault in the text of a map, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {what}")]
@@ -25,14 +27,16 @@ pub enum Fault {
     /// Nothing but blanks, comments or reserved areas.
     #[error("the file names no partition")]
     Empty,
-    /// A map of a kind this version does not read.
-    #[error("this is {0}, not readable yet")]
-    NotReadableYet(String),
+    /// A manifest stands where a map is due; the path of the scatter file it names, relative to it.
+    #[error("this is a flash.xml manifest; the scatter file it names is \"{0}\"")]
+    Manifest(String),
     /// A known file that is no map.
     #[error("this is {0}, not a partition map")]
     NotAMap(&'static str),
     /// Nothing known.
-    #[error("no kind of partition map is recognised: neither /proc/mtd text nor a scatter file")]
+    #[error(
+        "no kind of partition map is recognised: neither a scatter file nor a partition listing of a phone"
+    )]
     Unrecognised,
     /// Another token was due.
     #[error("expected {wanted}, found {found}")]
@@ -99,6 +103,26 @@ pub enum Fault {
         /// The number due.
         due: u64,
     },
+    /// Not decimal digits, or more than 64 bits.
+    #[error("\"{0}\" is not a decimal number")]
+    BadNumber(String),
+    /// A key of an entry that must be there.
+    #[error("the entry has no {0}")]
+    KeyMissing(&'static str),
+    /// A key stands twice in one entry.
+    #[error("a second {key} in one entry; the first is in line {line}")]
+    KeyTwice {
+        /// The key.
+        key: String,
+        /// Line of the first.
+        line: u32,
+    },
+    /// A value with control characters.
+    #[error("a value with control characters")]
+    BadValue,
+    /// Broken XML, or XML of a kind no scatter file has.
+    #[error("XML: {0}")]
+    Xml(String),
     /// More partitions than any phone has.
     #[error("more than {0} partitions")]
     TooMany(usize),
@@ -174,6 +198,17 @@ pub enum PlaceError {
         block_bytes: u32,
         /// Blocks of the bad-block pool.
         pool_blocks: u32,
+    },
+    /// No partition of the map lies in NAND.
+    #[error("the map is one of a phone with {0}, the chip is NAND")]
+    OtherStorage(Storage),
+    /// The map does not say where a partition begins.
+    #[error("the map does not say where {name} (line {line}) begins")]
+    StartUnknown {
+        /// The partition.
+        name: String,
+        /// Its line.
+        line: u32,
     },
     /// Map and chip state different erase blocks.
     #[error("the map is for erase blocks of {map:#x} bytes, the chip has {chip:#x}")]

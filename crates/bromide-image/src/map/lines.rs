@@ -14,7 +14,7 @@ pub(super) fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
-/// One line without its end.
+/// One line without its end, or the text from the start of a line on.
 #[derive(Clone, Copy)]
 pub(super) struct Line<'a> {
     pub(super) number: u32,
@@ -74,7 +74,9 @@ impl<'a> Line<'a> {
 
     /// An error at a column of this line.
     pub(super) fn fault(self, column: u32, what: Fault) -> MapError {
-        MapError { line: self.number, column, what, text: printable(self.bytes) }
+        let end = self.bytes.iter().position(|it| matches!(it, b'\n' | b'\r')).unwrap_or(self.bytes.len());
+        let text = printable(self.bytes.get(..end).unwrap_or_default());
+        MapError { line: self.number, column, what, text }
     }
 }
 
@@ -116,6 +118,23 @@ pub(super) fn printable(bytes: &[u8]) -> String {
 /// "found" text for [`Fault::Expected`].
 pub(super) fn quoted(token: Option<Token<'_>>) -> String {
     token.map_or_else(|| "the end of the line".to_owned(), |it| format!("\"{}\"", printable(it.bytes)))
+}
+
+/// The column of an offset from the start of a line.
+pub(super) fn column(offset: usize) -> u32 {
+    u32::try_from(offset).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+/// Reads `0x` and hexadecimal digits.
+pub(super) fn prefixed_hex(word: &[u8], bits: u32, expected: &'static str) -> Result<u64, Fault> {
+    let digits = word.strip_prefix(b"0x").or_else(|| word.strip_prefix(b"0X")).unwrap_or_default();
+    hex(digits, word, bits, expected)
+}
+
+/// Reads decimal digits.
+pub(super) fn decimal(word: &[u8]) -> Result<u64, Fault> {
+    let text = core::str::from_utf8(word).ok().filter(|it| it.bytes().all(|byte| byte.is_ascii_digit()));
+    text.and_then(|it| it.parse().ok()).ok_or_else(|| Fault::BadNumber(printable(word)))
 }
 
 /// Reads hexadecimal digits. `expected` says how they are written in this kind of file.

@@ -1,107 +1,87 @@
 //! A phone's partition map: which partitions there are, where each begins, and what is known of its size.
 //!
-//! Read from what the owner of a phone can get: the text of `/proc/mtd`, or a scatter file of the vendor's tool in
-//! its oldest dialect (formats.md sections 2.1 and 4.1). [`parse`] tells them apart by content, never by file name,
-//! and says which known file it met when it cannot read that one yet.
+//! Read from what the owner of a phone can get: a scatter file of the vendor's tool in any of its dialects (formats.md
+//! section 2), or a listing the phone prints (section 4). [`parse`] and [`read`] tell them apart by content, never by
+//! file name.
 //!
-//! A map alone rarely holds every size. [`Map::place`] resolves it against a real chip and checks the result.
+//! A map alone rarely holds every size. [`Map::place`] resolves it against a real NAND chip and checks the result;
+//! [`Map::check`] lists what is wrong or odd in a map of any storage; [`write()`] turns it into another kind of file.
 //! No input makes anything here panic, and the time taken grows in line with the input.
 
+mod by_name;
+mod check;
 mod detect;
+mod dumchar;
+mod entries;
 mod error;
+mod gdisk;
 mod lines;
+mod model;
+mod mount;
+mod mtdparts;
 mod names;
 mod place;
 mod proc_mtd;
+mod proc_partitions;
 mod scatter_v0;
+mod scatter_v1;
+mod scatter_xml;
+mod write;
+mod xml;
 
-use alloc::string::String;
-use alloc::vec::Vec;
-
+pub use check::{Finding, Weight};
 pub use error::{Fault, FindError, MapError, PlaceError, UnknownPartition};
+pub use model::{Details, Map, Mount, Partition, Region, Reserved, Section, Size, Source, StartIs, Storage};
+pub use mount::annotate;
 pub use names::aliases;
 pub use place::{ChipShape, Derived, PMT_BLOCKS, Placed, Placement};
+pub use scatter_xml::Manifest;
+pub use write::{Format, Written, write};
 
 /// Most partitions a map may hold. Real files have up to 64 a section, the vendor's tools hold 128
 /// (formats.md section 2.7); the bound keeps a hostile file cheap.
 pub const MOST_PARTITIONS: usize = 4096;
 
-/// The kind of file a map was read from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Source {
-    /// The text of `/proc/mtd`: sizes in flash order, starts by adding them up.
-    ProcMtd,
-    /// The oldest scatter dialect, `NAME 0xADDR { }`: starts, no sizes.
-    ScatterV0,
-    /// The same list without braces, as over-the-air update scripts use it.
-    OtaList,
-}
-
-/// What a map says about the size of a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Size {
-    /// That many bytes.
-    Stated(u64),
-    /// Up to the start of the next partition.
-    ToNext,
-    /// Up to the end of what the chip offers.
-    ToEnd,
-}
-
-/// One partition as the map has it.
+/// What a file turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Partition {
-    /// Name as in the file, without the `__NODL_` and `__NODL_RSV_` prefixes.
-    pub name: String,
-    /// First byte, counted in main-area bytes from the start of the chip.
-    pub start: u64,
-    /// What is known of the size.
-    pub size: Size,
-    /// Whether the vendor's tool offers it for download. Reading back works for all.
-    pub downloadable: bool,
-    /// Line of the file it stands in, from 1.
-    pub line: u32,
+pub enum Content {
+    /// A partition map.
+    Map(Map),
+    /// A manifest that names the scatter file to read instead.
+    Manifest(Manifest),
 }
 
-/// An area counted in blocks back from the end of the device (formats.md section 3.2), such as the bad-block pool.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reserved {
-    /// Name as in the file, without prefixes.
-    pub name: String,
-    /// Blocks from the start of the area to the end of the device.
-    pub blocks_from_end: u32,
-    /// Line of the file it stands in, from 1.
-    pub line: u32,
-}
-
-/// A partition map as read from one file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Map {
-    /// The kind of file.
-    pub source: Source,
-    /// The partitions in the order of the file, reserved areas left out.
-    pub partitions: Vec<Partition>,
-    /// Areas counted from the end of the device, the bad-block pool among them.
-    pub reserved: Vec<Reserved>,
-    /// Length of the bad-block pool (BMTPOOL) in erase blocks, where the file states it.
-    pub pool_blocks: Option<u32>,
-    /// Erase block size in bytes, where the file states it.
-    pub erase_block: Option<u32>,
-    /// What was accepted but deserves a word, as sentences for people.
-    pub notes: Vec<String>,
-}
-
-/// Reads a partition map of any readable kind, which is found out from the content.
+/// Reads a partition map of any kind, or the manifest that names one. The kind is found out from the content.
 ///
 /// # Errors
-/// The first fault met, with its line and column. A file of a known kind that is not readable yet, or that is no map
-/// at all, is named.
-pub fn parse(text: &[u8]) -> Result<Map, MapError> {
+/// The first fault met, with its line and column; a known file that is no map is named.
+pub fn read(text: &[u8]) -> Result<Content, MapError> {
     let text = lines::without_bom(text);
-    match detect::detect(text)? {
+    let map = match detect::detect(text)? {
         detect::Kind::ProcMtd => proc_mtd::parse(text),
         detect::Kind::ScatterV0 => scatter_v0::parse(text),
+        detect::Kind::ScatterV1 => scatter_v1::parse(text),
+        detect::Kind::Xml => return scatter_xml::parse(text),
+        detect::Kind::ProcPartitions => proc_partitions::parse(text),
+        detect::Kind::Dumchar => dumchar::parse(text),
+        detect::Kind::Mtdparts => mtdparts::parse(text),
+        detect::Kind::ByName => by_name::parse(text),
+        detect::Kind::Gdisk => gdisk::parse(text),
+    };
+    map.map(Content::Map)
+}
+
+/// Reads a partition map of any kind, which is found out from the content.
+///
+/// # Errors
+/// As [`read`]; a manifest is an error too.
+pub fn parse(text: &[u8]) -> Result<Map, MapError> {
+    match read(text)? {
+        Content::Map(map) => Ok(map),
+        Content::Manifest(manifest) => {
+            let first = lines::Line { number: 1, bytes: lines::without_bom(text) };
+            Err(first.fault(1, Fault::Manifest(lines::printable(manifest.scatter.as_bytes()))))
+        }
     }
 }
 

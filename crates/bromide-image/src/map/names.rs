@@ -48,6 +48,13 @@ pub(super) fn without_prefix(name: &str) -> (&str, bool) {
         .unwrap_or((name, true))
 }
 
+/// Whether a name from a file is one a partition can have: no blanks around it, no control characters, nothing that would
+/// be mischief in a file name.
+pub(super) fn is_sane(name: &str) -> bool {
+    let mischief = |it: char| it.is_control() || matches!(it, '/' | '\\' | '"');
+    !name.is_empty() && name.trim() == name && !name.starts_with('.') && !name.contains(mischief)
+}
+
 /// The one item a name means.
 pub(super) fn find<'a, T>(
     items: &'a [T],

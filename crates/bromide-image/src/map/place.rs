@@ -4,14 +4,14 @@
 //! the two blocks of the partition table (formats.md sections 2.1 and 3.3: exact on the one phone measured, assumed
 //! on others); without a pool it ends with the device.
 
-use alloc::borrow::ToOwned;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::error::{FindError, PlaceError};
-use super::{Map, Partition, Size, Source, names};
+use super::{Map, Partition, Size, StartIs, Storage, names};
 
 /// Erase blocks the partition table (PMT) takes before the bad-block pool on NAND (formats.md section 3.3).
 pub const PMT_BLOCKS: u32 = 2;
@@ -100,7 +100,26 @@ impl Map {
     /// # Errors
     /// The first contradiction met.
     pub fn place(&self, chip: &ChipShape) -> Result<Placement, PlaceError> {
-        self.agrees_with(chip)?;
+        let nand = self.nand_part()?;
+        nand.agrees_with(chip)?;
+        nand.place_nand(chip)
+    }
+
+    /// Only what lies in NAND, or in nothing stated.
+    fn nand_part(&self) -> Result<Cow<'_, Self>, PlaceError> {
+        let storages = self.storages();
+        let map = match storages.as_slice() {
+            [Storage::Nand | Storage::Unknown] | [] => Cow::Borrowed(self),
+            many if many.contains(&Storage::Nand) => Cow::Owned(self.only(Storage::Nand)),
+            [first, ..] => return Err(PlaceError::OtherStorage(*first)),
+        };
+        match map.partitions.iter().find(|it| it.start_is == StartIs::Unknown || it.size == Size::Unknown) {
+            Some(it) => Err(PlaceError::StartUnknown { name: it.name.clone(), line: it.line }),
+            None => Ok(map),
+        }
+    }
+
+    fn place_nand(&self, chip: &ChipShape) -> Result<Placement, PlaceError> {
         let block = u64::from(chip.block_bytes);
         let reserved = self.reserved.iter().map(|it| it.blocks_from_end).fold(chip.pool_blocks, u32::max);
         let limit = chip.bytes.saturating_sub(u64::from(reserved).saturating_mul(block));
@@ -158,10 +177,12 @@ impl Map {
     fn one(&self, partition: &Partition, next: Option<u64>, last: (u64, Derived)) -> Placed {
         let (size, derived) = match (partition.size, next) {
             (Size::Stated(size), _) => {
-                (size, (self.source == Source::ProcMtd).then_some(Derived::StartFromSizes))
+                (size, (partition.start_is == StartIs::FromSizes).then_some(Derived::StartFromSizes))
             }
             (Size::ToNext, Some(next)) => (next.saturating_sub(partition.start), Some(Derived::SizeToNext)),
-            (Size::ToNext, None) | (Size::ToEnd, _) => (last.0.saturating_sub(partition.start), Some(last.1)),
+            (Size::ToNext, None) | (Size::ToEnd | Size::Unknown, _) => {
+                (last.0.saturating_sub(partition.start), Some(last.1))
+            }
         };
         Placed {
             name: partition.name.clone(),

@@ -13,7 +13,8 @@ use alloc::vec::Vec;
 use super::detect::is_mtd_name;
 use super::error::{Fault, MapError};
 use super::lines::{Line, Token, hex, lines, printable, quoted};
-use super::{MOST_PARTITIONS, Map, Partition, Size, Source};
+use super::names::is_sane;
+use super::{MOST_PARTITIONS, Map, Partition, Size, Source, StartIs, Storage};
 
 const HOW_HEX: &str = "/proc/mtd has it (12700000)";
 
@@ -46,8 +47,11 @@ pub(super) fn parse(text: &[u8]) -> Result<Map, MapError> {
             }
             _ => erase_block = Some(row.erase_block),
         }
-        let size = Size::Stated(row.size);
-        partitions.push(Partition { name: row.name, start, size, downloadable: true, line: line.number });
+        let mut partition = Partition::new(row.name, start, Size::Stated(row.size), line.number);
+        partition.start_is = StartIs::FromSizes;
+        partition.storage = Storage::Nand;
+        partition.details.device = Some(format!("mtd{}", partitions.len()));
+        partitions.push(partition);
         start = start
             .checked_add(row.size)
             .ok_or_else(|| line.fault(row.column, Fault::TooLarge("the sum of the sizes".to_owned(), 64)))?;
@@ -57,14 +61,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Map, MapError> {
     }
     let notes =
         skipped.map(|line| format!("line {line} is no line of /proc/mtd; it and any like it are skipped"));
-    Ok(Map {
-        source: Source::ProcMtd,
-        partitions,
-        reserved: Vec::new(),
-        pool_blocks: None,
-        erase_block,
-        notes: notes.into_iter().collect(),
-    })
+    Ok(Map { partitions, erase_block, notes: notes.into_iter().collect(), ..Map::new(Source::ProcMtd) })
 }
 
 struct Row {
@@ -122,9 +119,5 @@ fn name(line: Line<'_>, word: Token<'_>) -> Result<String, MapError> {
     })?;
     let bad = || line.fault(word.column, Fault::BadName(printable(inner)));
     let name = core::str::from_utf8(inner).map_err(|_| bad())?;
-    let mischief = |it: char| it.is_control() || matches!(it, '/' | '\\' | '"');
-    if name.trim().is_empty() || name.starts_with('.') || name.contains(mischief) {
-        return Err(bad());
-    }
-    Ok(name.to_owned())
+    if is_sane(name) { Ok(name.to_owned()) } else { Err(bad()) }
 }

@@ -16,8 +16,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::error::{Fault, MapError};
-use super::lines::{Line, Token, hex, lines, printable, quoted};
-use super::{MOST_PARTITIONS, Map, Partition, Reserved, Size, Source, names};
+use super::lines::{Line, Token, lines, prefixed_hex, printable, quoted};
+use super::{MOST_PARTITIONS, Map, Partition, Region, Reserved, Size, Source, Storage, names};
 
 /// Addresses from here on are block counts from the end of the device (formats.md section 3.2).
 const FIRST_SENTINEL: u64 = 0xFFFF_0000;
@@ -44,14 +44,7 @@ struct Parser<'a> {
 
 /// Parses text that has been recognised as this dialect.
 pub(super) fn parse(text: &[u8]) -> Result<Map, MapError> {
-    let map = Map {
-        source: Source::ScatterV0,
-        partitions: Vec::new(),
-        reserved: Vec::new(),
-        pool_blocks: None,
-        erase_block: None,
-        notes: Vec::new(),
-    };
+    let map = Map::new(Source::ScatterV0);
     let mut parser =
         Parser { map, due: Due::Name, entry: None, braces: None, comments: None, same_line: None };
     let mut last = Line { number: 1, bytes: b"" };
@@ -112,7 +105,8 @@ impl<'a> Parser<'a> {
             let what = Fault::Expected { wanted: "an address (0x...)", found: quoted(None) };
             line.fault(line.end_column(), what)
         })?;
-        let start = start(address).map_err(|what| line.fault(address.column, what))?;
+        let start =
+            prefixed_hex(address.bytes, 32, HOW_HEX).map_err(|what| line.fault(address.column, what))?;
         if self.map.partitions.len().saturating_add(self.map.reserved.len()) == MOST_PARTITIONS {
             return Err(line.fault(word.column, Fault::TooMany(MOST_PARTITIONS)));
         }
@@ -138,7 +132,7 @@ impl<'a> Parser<'a> {
                 self.map.pool_blocks = Some(blocks_from_end);
             }
         }
-        self.map.reserved.push(Reserved { name: name.to_owned(), blocks_from_end, line });
+        self.map.reserved.push(Reserved::new(name.to_owned(), blocks_from_end, line));
         Ok(())
     }
 
@@ -155,8 +149,9 @@ impl<'a> Parser<'a> {
                 before_line: before.line,
             });
         }
-        let name = name.to_owned();
-        self.map.partitions.push(Partition { name, start, size: Size::ToNext, downloadable, line });
+        let mut partition = Partition::new(name.to_owned(), start, Size::ToNext, line);
+        partition.downloadable = downloadable;
+        self.map.partitions.push(partition);
         Ok(())
     }
 
@@ -177,7 +172,32 @@ impl<'a> Parser<'a> {
             self.map.source = Source::OtaList;
         }
         self.map.notes.extend(self.notes());
+        self.split_at_mbr();
         Ok(self.map)
+    }
+
+    /// With an MBR it is the map of an eMMC: addresses count from the first boot partition, the user area begins
+    /// where the MBR is (formats.md section 3.1).
+    fn split_at_mbr(&mut self) {
+        let is_mbr = |it: &&Partition| it.name.eq_ignore_ascii_case("MBR");
+        let Some(mbr) = self.map.partitions.iter().find(is_mbr).map(|it| it.start) else { return };
+        for it in &mut self.map.partitions {
+            it.storage = Storage::Emmc;
+            if let Some(start) = it.start.checked_sub(mbr) {
+                it.region = Region::User;
+                it.linear = (start != it.start).then_some(it.start);
+                it.start = start;
+            } else {
+                it.region = Region::Boot1;
+            }
+        }
+        // Behind the last entry before the MBR lie the rest of the boot partitions and the RPMB.
+        if let Some(it) = self.map.partitions.iter_mut().rfind(|it| it.region == Region::Boot1) {
+            it.size = Size::ToEnd;
+        }
+        for it in &mut self.map.reserved {
+            (it.storage, it.region) = (Storage::Emmc, Region::User);
+        }
     }
 
     /// Where this parser is more liberal than the vendor's tool, and what is odd besides.
@@ -203,12 +223,6 @@ impl<'a> Parser<'a> {
         }
         notes
     }
-}
-
-fn start(word: Token<'_>) -> Result<u64, Fault> {
-    let digits =
-        word.bytes.strip_prefix(b"0x").or_else(|| word.bytes.strip_prefix(b"0X")).unwrap_or_default();
-    hex(digits, word.bytes, 32, HOW_HEX)
 }
 
 fn unexpected(line: Line<'_>, word: Token<'_>, wanted: &'static str) -> MapError {

@@ -1,0 +1,214 @@
+//! Android's own containers: boot, vendor_boot, sparse, verified boot, device trees, super
+//! (formats.md sections 6.6 to 6.8).
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::fields::{be32, be64, has, le16, le32, text};
+use super::view::Spot;
+use super::{Confidence, Finding, Kind, files, mtk};
+use crate::read_at::ReadError;
+
+/// Most chunks of a sparse image that are walked to find its end.
+const MOST_CHUNKS: u32 = 4096;
+
+/// A boot or recovery image and what its kernel and ramdisk begin with.
+pub(super) fn boot(spot: &Spot<'_>) -> Result<Vec<Finding>, ReadError> {
+    if !spot.has(0, b"ANDROID!") || spot.head.len() < 0x30 {
+        return Ok(Vec::new());
+    }
+    let head = spot.bytes(0, 0x680)?;
+    // Old vendor variants keep the size of a device tree where the version is: no version is that large.
+    let stated = le32(&head, 0x28);
+    let version = if stated <= 4 { stated } else { 0 };
+    let new = version >= 3;
+    let page = if new { 4096 } else { le32(&head, 0x24) };
+    let ramdisk_bytes = le32(&head, if new { 0x0C } else { 0x10 });
+    let kernel_bytes = le32(&head, 8);
+    let plausible = page.is_power_of_two() && (512..=0x10_0000).contains(&page);
+    let confidence = if plausible { Confidence::Certain } else { Confidence::Likely };
+    let mut found = spot
+        .finding(Kind::AndroidBoot, confidence)
+        .number("version", version)
+        .number("page", page)
+        .number("kernel_bytes", kernel_bytes)
+        .number("ramdisk_bytes", ramdisk_bytes);
+    let mut parts: Vec<u64> = alloc::vec![kernel_bytes.into(), ramdisk_bytes.into()];
+    if new {
+        found = found.text("cmdline", text(&head, 0x2C, 1536));
+        parts.extend((version == 4).then(|| u64::from(le32(&head, 0x62C))));
+    } else {
+        parts.push(le32(&head, 0x18).into());
+        found = found
+            .number("second_bytes", le32(&head, 0x18))
+            .hex("kernel_load", le32(&head, 0x0C))
+            .hex("ramdisk_load", le32(&head, 0x14))
+            .text("name", text(&head, 0x30, 16))
+            .text("cmdline", text(&head, 0x40, 512));
+        if stated > 4 {
+            parts.push(stated.into());
+            found = found.number("vendor_dt_bytes", stated);
+        }
+        parts.extend((version >= 1).then(|| u64::from(le32(&head, 0x660))));
+        parts.extend((version >= 2).then(|| u64::from(le32(&head, 0x670))));
+    }
+    if !plausible {
+        return Ok(alloc::vec![found.text("damage", "the page size is impossible")]);
+    }
+    let aligned = |bytes: u64| bytes.checked_next_multiple_of(page.into()).unwrap_or(u64::MAX);
+    let length = parts.iter().fold(u64::from(page), |sum, &it| sum.saturating_add(aligned(it)));
+    let mut all = alloc::vec![found.long(length)];
+    let kernel_at = u64::from(page);
+    let ramdisk_at = kernel_at.saturating_add(aligned(kernel_bytes.into()));
+    for (name, at, bytes) in [("kernel", kernel_at, kernel_bytes), ("ramdisk", ramdisk_at, ramdisk_bytes)] {
+        if bytes > 0 {
+            all.extend(section(spot, name, at)?);
+        }
+    }
+    Ok(all)
+}
+
+/// What a section of a boot image begins with: in images of the MT65xx era a header of its own (section 6.4).
+fn section(spot: &Spot<'_>, name: &'static str, at: u64) -> Result<Vec<Finding>, ReadError> {
+    let inner = spot.view.spot(spot.at.saturating_add(at))?;
+    let mut found = mtk::images(&inner)?;
+    if found.is_empty() {
+        found.extend(files::payload(&inner));
+    }
+    Ok(found.into_iter().map(|it| it.text("inside", name)).collect())
+}
+
+/// A vendor_boot image.
+pub(super) fn vendor_boot(spot: &Spot<'_>) -> Result<Option<Finding>, ReadError> {
+    if !spot.has(0, b"VNDRBOOT") {
+        return Ok(None);
+    }
+    let (version, page) = (le32(&spot.head, 8), le32(&spot.head, 12));
+    let known = (3..=4).contains(&version) && page.is_power_of_two();
+    let confidence = if known { Confidence::Certain } else { Confidence::Likely };
+    Ok(Some(spot.finding(Kind::VendorBoot, confidence).number("version", version).number("page", page)))
+}
+
+/// A sparse image; its length by walking the chunks.
+pub(super) fn sparse(spot: &Spot<'_>) -> Result<Option<Finding>, ReadError> {
+    let head = &spot.head;
+    if !spot.has(0, &[0x3A, 0xFF, 0x26, 0xED]) || head.len() < 28 {
+        return Ok(None);
+    }
+    let (header, chunk_header) = (le16(head, 8), le16(head, 10));
+    let (block, blocks, chunks) = (le32(head, 12), le32(head, 16), le32(head, 20));
+    let known =
+        le16(head, 4) == 1 && header >= 28 && chunk_header >= 12 && block.is_multiple_of(4) && block > 0;
+    let confidence = if known { Confidence::Certain } else { Confidence::Likely };
+    let mut found = spot
+        .finding(Kind::Sparse, confidence)
+        .text("version", format!("{}.{}", le16(head, 4), le16(head, 6)))
+        .number("block", block)
+        .number("blocks", blocks)
+        .number("chunks", chunks)
+        .number("expanded_bytes", u64::from(block).saturating_mul(blocks.into()));
+    if !known || chunks > MOST_CHUNKS {
+        return Ok(Some(found));
+    }
+    let mut at = u64::from(header);
+    for number in 0..chunks {
+        let chunk = spot.bytes(at, 12)?;
+        let total = le32(&chunk, 8);
+        if !(0xCAC1..=0xCAC4).contains(&le16(&chunk, 0)) || total < 12 {
+            found = found.text("damage", format!("chunk {number} at {at:#x} is missing or unknown"));
+            return Ok(Some(found));
+        }
+        at = at.saturating_add(total.into());
+    }
+    Ok(Some(found.long(at)))
+}
+
+/// Verified boot metadata: a header of 256 bytes, then two blocks whose sizes it states.
+pub(super) fn vbmeta(spot: &Spot<'_>) -> Option<Finding> {
+    let head = &spot.head;
+    if !spot.has(0, b"AVB0") || head.len() < 256 {
+        return None;
+    }
+    let length = be64(head, 12).saturating_add(be64(head, 20)).saturating_add(256);
+    let plausible = be32(head, 4) == 1 && length <= 0x10_0000;
+    let confidence = if plausible { Confidence::Certain } else { Confidence::Likely };
+    let found = spot
+        .finding(Kind::Vbmeta, confidence)
+        .text("needs_version", format!("{}.{}", be32(head, 4), be32(head, 8)))
+        .number("algorithm", be32(head, 28))
+        .number("rollback_index", be64(head, 112))
+        .hex("flags", be32(head, 120))
+        .text("made_by", text(head, 128, 47));
+    Some(if plausible { found.long(length) } else { found })
+}
+
+/// A footer in the last 64 bytes of the file.
+pub(super) fn avb_footer(view: &super::view::View<'_>) -> Result<Option<Finding>, ReadError> {
+    let Some(at) = view.len.checked_sub(64) else { return Ok(None) };
+    let footer = view.bytes(at, 64)?;
+    if !has(&footer, 0, b"AVBf") {
+        return Ok(None);
+    }
+    let found = Finding::new(at, Kind::AvbFooter, Confidence::Likely)
+        .long(64)
+        .number("image_bytes", be64(&footer, 12))
+        .hex("vbmeta", be64(&footer, 20))
+        .number("vbmeta_bytes", be64(&footer, 28));
+    Ok(Some(found))
+}
+
+/// A device tree blob or a table of overlays, both big-endian.
+pub(super) fn device_tree(spot: &Spot<'_>) -> Option<Finding> {
+    let head = &spot.head;
+    let (magic, total) = (be32(head, 0), be32(head, 4));
+    if magic == 0xD00D_FEED {
+        let version = be32(head, 20);
+        let known = total >= 40 && (16..=17).contains(&version) && be32(head, 8) < total;
+        let confidence = if known { Confidence::Certain } else { Confidence::Possible };
+        return Some(
+            spot.finding(Kind::DeviceTree, confidence).long(total.into()).number("version", version),
+        );
+    }
+    if magic != 0xD7B7_AB1E {
+        return None;
+    }
+    let known = be32(head, 8) == 32 && be32(head, 12) == 32;
+    let confidence = if known { Confidence::Certain } else { Confidence::Likely };
+    Some(spot.finding(Kind::Dtbo, confidence).long(total.into()).number("trees", be32(head, 16)))
+}
+
+/// Dynamic partitions: their geometry stands 4 KiB from the start.
+pub(super) fn super_partition(spot: &Spot<'_>) -> Result<Option<Finding>, ReadError> {
+    // The first 4 KiB are reserved and empty: nothing else need be read for most places.
+    if spot.room() < 0x1034 || spot.head.iter().any(|&it| it != 0) {
+        return Ok(None);
+    }
+    let geometry = spot.bytes(0x1000, 0x34)?;
+    if !has(&geometry, 0, &[0x67, 0x44, 0x6C, 0x61]) {
+        return Ok(None);
+    }
+    let found = spot
+        .finding(Kind::Super, Confidence::Certain)
+        .number("metadata_bytes", le32(&geometry, 40))
+        .number("slots", le32(&geometry, 44))
+        .number("logical_block", le32(&geometry, 48));
+    Ok(Some(found))
+}
+
+/// Bytes of a Linux kernel image for ARM: start and end stand in its head.
+pub(super) fn zimage(spot: &Spot<'_>) -> Option<Finding> {
+    if !spot.has(0x24, &[0x18, 0x28, 0x6F, 0x01]) || spot.head.len() < 0x30 {
+        return None;
+    }
+    let (start, end) = (le32(&spot.head, 0x28), le32(&spot.head, 0x2C));
+    let found = spot.finding(Kind::Zimage, Confidence::Likely);
+    Some(match end.checked_sub(start) {
+        Some(length) if length > 0 => found.long(length.into()),
+        _ => found,
+    })
+}
+
+/// MediaTek's secro area.
+pub(super) fn secro(spot: &Spot<'_>) -> Option<Finding> {
+    spot.has(0, b"AND_AC_REGION").then(|| spot.finding(Kind::Secro, Confidence::Certain))
+}
