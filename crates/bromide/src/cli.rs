@@ -47,6 +47,13 @@ pub(crate) enum Command {
     /// Look into Download Agent files
     #[command(subcommand)]
     Da(Da),
+    /// Show, check, compare and convert partition maps
+    #[command(subcommand)]
+    Map(crate::cmd::map::MapCommand),
+    Identify(crate::cmd::identify::Identify),
+    /// Look into Windows driver files (INF), or write one
+    #[command(subcommand)]
+    Drivers(crate::cmd::drivers::Drivers),
     Demo(Demo),
     /// Virtual phones, for trying things out and for tests
     #[command(subcommand)]

@@ -13,7 +13,8 @@ use bromide_proto::wire::nand_read::{AddressKind, Shape};
 
 use crate::choose::Via;
 use crate::cli::{Cable, Demo};
-use crate::cmd::read::{Job, load_map, read_job};
+use crate::cmd::map;
+use crate::cmd::read::{Job, read_job};
 use crate::demo_flash::{self, BuildError};
 use crate::front::Front;
 use crate::numbers::grouped;
@@ -44,7 +45,7 @@ pub(crate) fn demo(args: Demo, front: &mut Front, cancel: &Cancel) -> Result<(),
     front.say("3. Read system back through BootROM and Download Agent, every sector checked on the way");
     let target = path("system.img");
     let spec = Spec { model: MODEL.into(), flash: Some(flash.clone()), ..Spec::default() };
-    let map = load_map(&path("proc_mtd.txt"))?;
+    let map = map::load(&path("proc_mtd.txt"))?;
     let cable = Cable {
         via: Via::Phone(spec.clone()),
         da: path("demo_agent.bin"),

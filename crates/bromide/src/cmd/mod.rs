@@ -2,6 +2,9 @@
 
 pub(crate) mod da;
 pub(crate) mod demo;
+pub(crate) mod drivers;
+pub(crate) mod identify;
 pub(crate) mod info;
+pub(crate) mod map;
 pub(crate) mod phone;
 pub(crate) mod read;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use bromide_image::map::{self, Map};
+use bromide_image::map::Map;
 use bromide_job::agent_file::AgentFile;
 use bromide_job::error::JobError;
 use bromide_job::event::{Event, Tell};
@@ -21,6 +21,7 @@ use bromide_proto::wire::nand_read::{AddressKind, Shape};
 
 use crate::choose::{AnyLink, Via, open};
 use crate::cli::{Cable, Pages, Read, ReadList};
+use crate::cmd::map;
 use crate::front::Front;
 use crate::read_list;
 use crate::report::{Failure, exit};
@@ -29,9 +30,6 @@ use crate::report::{Failure, exit};
 const AGAIN: Duration = Duration::from_millis(20);
 /// The least time a phone gets to answer.
 const SHORTEST: Duration = Duration::from_secs(1);
-
-/// Larger maps are refused unread; the largest scatter file seen has 100 KB.
-const LARGEST_MAP: u64 = 16 << 20;
 
 /// What is to be read, and where it goes.
 pub(crate) struct Job {
@@ -51,18 +49,18 @@ pub(crate) fn read(args: Read, front: &mut Front, cancel: &Cancel) -> Result<(),
         pages_per_packet: args.pages.packet_pages,
         one_sums_file: args.all,
     };
-    let map = args.map.as_deref().map(load_map).transpose()?;
+    let map = args.map.as_deref().map(map::load).transpose()?;
     read_job(&Job { wishes: vec![wish], map, folder, options }, &args.cable, front, cancel).map(drop)
 }
 
 /// `bromide read-list`.
 pub(crate) fn read_list(args: ReadList, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
-    let text = load(&args.list)?;
+    let text = map::text(&args.list)?;
     let wishes = read_list::parse(&text, &args.output).map_err(|what| {
         let what = format!("{}: {what}", args.list.display());
         Failure::new("list/bad-row", exit::USAGE, what, "bromide read-list --help shows the columns")
     })?;
-    let map = args.map.as_deref().map(load_map).transpose()?;
+    let map = args.map.as_deref().map(map::load).transpose()?;
     let options = ReadOptions { force: args.force, pages_per_packet: args.packet_pages, one_sums_file: true };
     read_job(&Job { wishes, map, folder: Some(args.output), options }, &args.cable, front, cancel).map(drop)
 }
@@ -251,30 +249,6 @@ const fn shape(pages: &Pages) -> Shape {
 
 const fn kind(pages: &Pages) -> AddressKind {
     if pages.physical { AddressKind::Physical } else { AddressKind::Logical }
-}
-
-/// Reads and understands a map file.
-pub(crate) fn load_map(path: &Path) -> Result<Map, Failure> {
-    let text = load(path)?;
-    map::parse(&text).map_err(|e| {
-        let advice =
-            "a map is /proc/mtd text (adb shell cat /proc/mtd) or a scatter file; --at and --len need none";
-        Failure::new("map/unreadable", exit::FAILED, format!("{}: {e}", path.display()), advice)
-    })
-}
-
-fn load(path: &Path) -> Result<Vec<u8>, Failure> {
-    use std::io::Read as _;
-    let failed = |what: String| Failure::new("file/io", exit::FAILED, what, "check the file's name");
-    let file = fs::File::open(path).map_err(|e| failed(format!("{}: {e}", path.display())))?;
-    let mut text = Vec::new();
-    file.take(LARGEST_MAP + 1)
-        .read_to_end(&mut text)
-        .map_err(|e| failed(format!("{}: {e}", path.display())))?;
-    if text.len() as u64 > LARGEST_MAP {
-        return Err(failed(format!("{} is too large for a map", path.display())));
-    }
-    Ok(text)
 }
 
 fn make_folder(folder: &Path) -> Result<(), Failure> {

@@ -4,8 +4,27 @@ use std::path::{Path, PathBuf};
 
 use crate::bench::{Bench, Stream};
 
-const COMMANDS: [&str; 10] =
-    ["", "read", "read-list", "info", "da", "da list", "demo", "phone", "phone serve", "phone demo-agent"];
+const COMMANDS: [&str; 19] = [
+    "",
+    "read",
+    "read-list",
+    "info",
+    "da",
+    "da list",
+    "map",
+    "map show",
+    "map check",
+    "map diff",
+    "map convert",
+    "identify",
+    "drivers",
+    "drivers scan",
+    "drivers make",
+    "demo",
+    "phone",
+    "phone serve",
+    "phone demo-agent",
+];
 
 #[test]
 fn info_shows_chip_agent_and_storage_on_standard_output() {

@@ -8,6 +8,7 @@ mod commands;
 mod damage;
 mod folders;
 mod interrupted;
+mod maps;
 mod output;
 mod places;
 mod reading;
