@@ -45,6 +45,30 @@ pub enum Source {
     Pmt,
 }
 
+impl Source {
+    /// What kind of file that is, for people.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::ProcMtd => "/proc/mtd text",
+            Self::ScatterV0 => "scatter file with braces",
+            Self::OtaList => "over-the-air list",
+            Self::ScatterV1 => "scatter file V1",
+            Self::ScatterV2 => "scatter file V2",
+            Self::ScatterXmlV1 => "XML scatter file V1",
+            Self::ScatterXmlV2 => "XML scatter file V2",
+            Self::ProcPartitions => "/proc/partitions text",
+            Self::DumcharInfo => "/proc/dumchar_info text",
+            Self::Mtdparts => "mtdparts= argument",
+            Self::ByName => "by-name listing",
+            Self::Gdisk => "gdisk listing",
+            Self::Gpt => "GPT",
+            Self::Mbr => "MBR chain",
+            Self::Pmt => "PMT",
+        }
+    }
+}
+
 /// What a map says about the size of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {

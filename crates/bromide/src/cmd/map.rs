@@ -253,7 +253,7 @@ fn header(map: &Map) -> String {
     let platform = map.platform.as_deref().unwrap_or("SoC not named");
     let version = map.config_version.as_deref().map_or(String::new(), |it| format!(" {it}"));
     let count = map.partitions.len() + map.reserved.len();
-    harmless(&format!("{platform}: {count} entries, {:?}{version}", map.source))
+    harmless(&format!("{platform}: {count} entries, {}{version}", map.source.title()))
 }
 
 fn table(spans: &[Span<'_>]) -> Vec<String> {
@@ -273,12 +273,17 @@ fn table(spans: &[Span<'_>]) -> Vec<String> {
             sign(at),
             it.name,
             it.storage,
-            it.region.scatter(),
+            region_name(it.region),
             remarks.join(", ")
         );
         lines.push(harmless(row.trim_end()));
     }
     lines
+}
+
+/// Scatter files call the whole of a NAND chip NONE.
+fn region_name(region: &Region) -> String {
+    if *region == Region::Whole { "whole chip".to_owned() } else { region.scatter() }
 }
 
 /// What is drawn of a region: its title, the end of its last span, the spans with their numbers.
@@ -287,7 +292,7 @@ type Drawn<'a> = (String, u64, Vec<(usize, &'a Span<'a>)>);
 fn regions<'a>(spans: &'a [Span<'a>]) -> Vec<Drawn<'a>> {
     let mut regions: Vec<Drawn<'a>> = Vec::new();
     for (at, it) in spans.iter().enumerate().filter(|(_, it)| it.size().is_some_and(|size| size > 0)) {
-        let title = format!("{} {}", it.storage, it.region.scatter());
+        let title = format!("{} {}", it.storage, region_name(it.region));
         let end = it.end.unwrap_or(0);
         match regions.iter_mut().find(|region| region.0 == title) {
             Some(region) => {
