@@ -8,12 +8,17 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     let _ = emmc::find(data);
     let _ = emmc::read(data);
-    for shape in [PageShape { main: 2048, free: 0 }, PageShape { main: 2048, free: 27 }, PageShape { main: 512, free: 16 }] {
+    for shape in [
+        PageShape { main: 2048, free: 0 },
+        PageShape { main: 2048, free: 27 },
+        PageShape { main: 512, free: 16 },
+    ] {
         let _ = nand::find(data, shape);
     }
     if let Ok(table) = nand::read(data, &[]) {
         let info = table.info.unwrap_or_default();
-        let (page, free) = nand::write(table.which, info, &table.partitions, 2048).expect("partitions just read");
+        let (page, free) =
+            nand::write(table.which, info, &table.partitions, 2048).expect("partitions just read");
         assert_eq!(nand::read(&page, &free).expect("a page just written").partitions, table.partitions);
     }
     if let Ok(table) = emmc::read_late(data) {

@@ -26,9 +26,9 @@ fn main() -> ExitCode {
         ["ci", "--install"] => ci::ci(true),
         ["compare"] => compare::compare(),
         ["whole"] => whole::whole(),
-        ["fuzz"] => fuzz::fuzz(60, false),
+        ["fuzz"] => fuzz::fuzz(60),
         ["fuzz", seconds] => match seconds.parse() {
-            Ok(seconds) => fuzz::fuzz(seconds, false),
+            Ok(seconds) => fuzz::fuzz(seconds),
             Err(_) => Err(format!("{seconds} is no number of seconds")),
         },
         _ => Err("usage: cargo xtask ci [--install] | whole | compare | fuzz [SECONDS]".into()),

@@ -3,7 +3,8 @@
 //! * [`identify`]: what a file is, and what lies where in a dump.
 //! * [`inf`]: which Windows driver files match a USB device.
 //! * [`map`]: what says where a phone's partitions lie (listings, scatter files), and how that fits a chip.
-//! * [`read_at`]: how bytes get in; [`table`]: partition tables on the flash itself.
+//! * [`read_at`]: how bytes get in; [`table`]: partition tables on the flash itself; [`sparse`]: images without
+//!   their empty stretches.
 //! * [`yaffs2`]: the YAFFS2 file system as an image maker writes it.
 #![no_std]
 #![cfg_attr(
@@ -26,5 +27,6 @@ pub mod identify;
 pub mod inf;
 pub mod map;
 pub mod read_at;
+pub mod sparse;
 pub mod table;
 pub mod yaffs2;

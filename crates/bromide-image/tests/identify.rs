@@ -135,17 +135,22 @@ fn a_logo_is_named_before_the_header_that_wraps_it() {
 }
 
 #[test]
-fn a_sparse_image_is_as_long_as_its_chunks() {
+fn a_sparse_image_is_as_long_as_its_chunks_and_shows_what_it_holds() {
     let chunks = [0xCAC1, 1, 12 + 4096, 0xCAC3, 9, 12];
     let (first, second) = (words(&chunks[..3]), words(&chunks[3..]));
     let head = words(&[0xED26_FF3A, 1, 0x000C_001C, 4096, 10, 2, 0]);
-    let bytes = file(28 + 12 + 4096 + 12, 7, &[(0, &head), (28, &first), (28 + 12 + 4096, &second)]);
+    let super_block = ext4(10, b"");
+    let parts: &[(usize, &[u8])] =
+        &[(0, &head), (28, &first), (40 + 0x400, &super_block), (28 + 12 + 4096, &second)];
+    let bytes = file(28 + 12 + 4096 + 12, 7, parts);
     let found = of(&bytes);
     assert_eq!(kinds(&found), [(0, "android-sparse")]);
-    assert_eq!(found.findings[0].length, Some(bytes.len() as u64));
-    assert_eq!(detail(&found.findings[0], "expanded_bytes"), "40960");
+    let sparse = &found.findings[0];
+    assert_eq!(sparse.length, Some(bytes.len() as u64));
+    assert_eq!((detail(sparse, "expanded_bytes"), detail(sparse, "content")), ("40960".into(), "ext".into()));
+    assert_eq!((detail(sparse, "raw_chunks"), detail(sparse, "dont_care_chunks")), ("1".into(), "1".into()));
     let cut = of(&bytes[..100]);
-    assert_eq!(detail(&cut.findings[0], "damage"), "chunk 1 at 0x1028 is missing or unknown");
+    assert_eq!(detail(&cut.findings[0], "damage"), "the file ends within chunk 0 at 0x1c");
 }
 
 #[test]
@@ -396,8 +401,14 @@ fn four_gibibytes_are_identified_reading_less_than_64_mib() {
     let phone = emmc(4 << 30);
     let found = identify(&phone).unwrap();
     let named: Vec<_> = kinds(&found).into_iter().filter(|(_, kind)| *kind != "zeroed").collect();
-    let expected =
-        [(0, "mbr"), (0, "dump"), (0x20E_8000, "ext"), (0x2D3E_8000, "ext"), (3 << 30, "android-boot")];
+    let expected = [
+        (0, "mbr"),
+        (0, "dump"),
+        (0x4000, "mbr"),
+        (0x20E_8000, "ext"),
+        (0x2D3E_8000, "ext"),
+        (3 << 30, "android-boot"),
+    ];
     assert_eq!(named, expected);
     let user = found.findings.iter().find(|it| it.offset == 0x2D3E_8000).unwrap();
     assert_eq!((detail(user, "label"), detail(user, "partition")), ("data".into(), "ebr1-1".into()));
@@ -425,6 +436,7 @@ fn a_chain_of_ebrs_that_bites_its_tail_ends() {
     let entry = [vec![0, 0, 0, 0, 5, 0, 0, 0], words(&[0, 1])].concat();
     let found = of(&file(512, 0, &[(0x1BE, &entry), (0x1FE, &[0x55, 0xAA])]));
     assert_eq!(kinds(&found), [(0, "mbr")]);
+    assert_eq!(detail(&found.findings[0], "damage"), "the chain of EBRs is a loop: a link leads back to 0x0");
 }
 
 #[test]

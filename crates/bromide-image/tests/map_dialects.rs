@@ -307,3 +307,69 @@ fn an_area_smaller_than_a_block_lies_at_the_very_end() {
     assert_eq!(map.reserved[0].place(0x1000_0000, 0x20000), Some((0xF00_0000, 0x100_0000)));
     assert_eq!(map.reserved[0].place(0x1000, 0x20000), None);
 }
+
+#[test]
+fn the_pool_of_an_emmc_listing_is_a_number_of_blocks_an_address_or_nothing() {
+    let read = |pool: &str| {
+        let text = format!("mbr 0x80000 0x0 2 /dev/block/mmcblk0\nbmtpool {pool} 2 /dev/block/mmcblk0\n");
+        map::parse(text.as_bytes()).unwrap()
+    };
+    for pool in ["0x0 0xffff00a8", "0x0 0xff9f00a8", "0x1500000 0xfebf00a8"] {
+        let map = read(pool);
+        assert_eq!((map.reserved[0].blocks_from_end, map.partitions.len()), (0xa8, 1), "{pool}");
+    }
+    for pool in ["0x0 0x0", "0x0 0xe8a00000", "0x0 0xe8a00042", "0x0 0xffff0000", "0x1500000 0x0"] {
+        let map = read(pool);
+        assert!(map.reserved.is_empty() && map.partitions.len() == 1, "{pool}");
+        assert!(map.notes[0].contains("line 2: nothing is said of the place of bmtpool"), "{:?}", map.notes);
+        assert!(map.check(Some(64 << 30)).is_empty());
+    }
+    let stated = read("0x1500000 0xe8a00000");
+    assert_eq!(
+        (stated.partitions[1].start, stated.partitions[1].size),
+        (0xe8a0_0000, Size::Stated(0x150_0000))
+    );
+    assert!(!stated.partitions[1].downloadable);
+}
+
+#[test]
+fn keys_that_stand_twice_are_noted_once() {
+    let text = "- general: MTK_PLATFORM_CFG\n  info:\n    - config_version: V1.1.2\n      platform: MT6572\n      platform: MT6582\n      \
+        storage: EMMC\n- partition_index: SYS0\n  partition_name: a\n  physical_start_addr: 0x0\n  d_type: x\n  d_type: y\n  d_type: z\n";
+    let map = map::parse(text.as_bytes()).unwrap();
+    assert_eq!(map.platform.as_deref(), Some("MT6582"));
+    let want = [
+        "line 5: platform stands twice in the header; of a key that is looked at the last one counts",
+        "line 11: d_type stands twice in one entry; both are kept",
+    ];
+    assert_eq!(map.notes, want);
+}
+
+#[test]
+fn an_emmc_map_states_no_pool_of_a_nand() {
+    let pool = "BMTPOOL 0xFFFF00A8\n{\n}\n";
+    let nand = map::parse(format!("PRELOADER 0x0\n{{\n}}\n{pool}").as_bytes()).unwrap();
+    assert_eq!(nand.pool_blocks, Some(0xa8));
+    let emmc = map::parse(format!("PRELOADER 0x0\n{{\n}}\nMBR 0x600000\n{{\n}}\n{pool}").as_bytes()).unwrap();
+    assert_eq!((emmc.pool_blocks, emmc.reserved[0].blocks_from_end), (None, 0xa8));
+}
+
+#[test]
+fn the_note_about_block_devices_goes_when_the_last_has_its_name() {
+    let text = b"major minor  #blocks  name\n 31 0 256 mtdblock0\n 31 1 256 mtdblock1\n";
+    let mut map = map::parse(text).unwrap();
+    assert!(map.notes[0].contains("of 2 partitions"), "{:?}", map.notes);
+    map::annotate(&mut map, b"/dev/block/mtdblock0 /system yaffs2 ro 0 0\n");
+    assert!(map.notes.len() == 1 && map.notes[0].contains("of 1 partitions"), "{:?}", map.notes);
+    map::annotate(&mut map, b"/dev/block/mtdblock1 /data yaffs2 rw 0 0\n");
+    assert_eq!(map.notes, Vec::<String>::new());
+}
+
+#[test]
+fn the_name_of_a_flash_has_an_end() {
+    // Its partitions keep it, each of them.
+    let text = |length: usize| format!("mtdparts=a:1k(x);{}:1k(y)\n", "b".repeat(length));
+    assert_eq!(map::parse(text(255).as_bytes()).unwrap().partitions.len(), 2);
+    let error = map::parse(text(256).as_bytes()).unwrap_err();
+    assert!(matches!(error.what, Fault::BadName(_)) && error.column == 18, "{error}");
+}

@@ -2,15 +2,14 @@
 //! (formats.md sections 6.6 to 6.8).
 
 use alloc::format;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::fields::{be32, be64, has, le16, le32, text};
-use super::view::Spot;
-use super::{Confidence, Finding, Kind, files, mtk};
+use super::fields::{be32, be64, has, le32, text};
+use super::view::{Spot, View};
+use super::{Confidence, Finding, Form, Kind, files, fs, mtk};
 use crate::read_at::ReadError;
-
-/// Most chunks of a sparse image that are walked to find its end.
-const MOST_CHUNKS: u32 = 4096;
+use crate::sparse::{self, Header, Sparse, SparseError};
 
 /// A boot or recovery image and what its kernel and ramdisk begin with.
 pub(super) fn boot(spot: &Spot<'_>) -> Result<Vec<Finding>, ReadError> {
@@ -89,38 +88,53 @@ pub(super) fn vendor_boot(spot: &Spot<'_>) -> Result<Option<Finding>, ReadError>
     Ok(Some(spot.finding(Kind::VendorBoot, confidence).number("version", version).number("page", page)))
 }
 
-/// A sparse image; its length by walking the chunks.
+/// A sparse image: its chunks, and what its content begins with.
 pub(super) fn sparse(spot: &Spot<'_>) -> Result<Option<Finding>, ReadError> {
-    let head = &spot.head;
-    if !spot.has(0, &[0x3A, 0xFF, 0x26, 0xED]) || head.len() < 28 {
+    if !spot.has(0, &sparse::MAGIC) || spot.head.len() < sparse::HEADER_BYTES.into() {
         return Ok(None);
     }
-    let (header, chunk_header) = (le16(head, 8), le16(head, 10));
-    let (block, blocks, chunks) = (le32(head, 12), le32(head, 16), le32(head, 20));
-    let known =
-        le16(head, 4) == 1 && header >= 28 && chunk_header >= 12 && block.is_multiple_of(4) && block > 0;
-    let confidence = if known { Confidence::Certain } else { Confidence::Likely };
-    let mut found = spot
-        .finding(Kind::Sparse, confidence)
-        .text("version", format!("{}.{}", le16(head, 4), le16(head, 6)))
-        .number("block", block)
-        .number("blocks", blocks)
-        .number("chunks", chunks)
-        .number("expanded_bytes", u64::from(block).saturating_mul(blocks.into()));
-    if !known || chunks > MOST_CHUNKS {
-        return Ok(Some(found));
-    }
-    let mut at = u64::from(header);
-    for number in 0..chunks {
-        let chunk = spot.bytes(at, 12)?;
-        let total = le32(&chunk, 8);
-        if !(0xCAC1..=0xCAC4).contains(&le16(&chunk, 0)) || total < 12 {
-            found = found.text("damage", format!("chunk {number} at {at:#x} is missing or unknown"));
-            return Ok(Some(found));
+    let header = match Header::parse(&spot.head) {
+        Ok(header) => header,
+        Err(fault) => {
+            let found = spot.finding(Kind::Sparse, Confidence::Likely);
+            return Ok(Some(found.text("damage", fault.to_string())));
         }
-        at = at.saturating_add(total.into());
-    }
-    Ok(Some(found.long(at)))
+    };
+    let found = spot
+        .finding(Kind::Sparse, Confidence::Certain)
+        .text("version", format!("{}.{}", header.version.0, header.version.1))
+        .number("block", header.block_bytes)
+        .number("blocks", header.blocks)
+        .number("chunks", header.chunks)
+        .number("expanded_bytes", header.raw_bytes());
+    let content = match Sparse::read(spot) {
+        Ok(content) => content,
+        Err(SparseError::Read(medium @ ReadError::Medium { .. })) => return Err(medium),
+        // The bound on bytes read, which is told of the whole file.
+        Err(SparseError::Read(ReadError::Beyond { .. })) => return Ok(Some(found)),
+        Err(fault) => return Ok(Some(found.text("damage", fault.to_string()))),
+    };
+    let counts = content.counts();
+    let found = found
+        .long(content.file_bytes())
+        .number("raw_chunks", counts.raw)
+        .number("fill_chunks", counts.fill)
+        .number("dont_care_chunks", counts.dont_care);
+    let inner = View::new(&content, Form::Plain, 0);
+    let inner = match inner.spot(0) {
+        Ok(inner) => inner,
+        Err(error) => return past_the_bound(error).map(|_| Some(found)),
+    };
+    let inside = fs::any(&inner).or_else(past_the_bound)?;
+    Ok(Some(match inside.or(super_partition(&inner).or_else(past_the_bound)?) {
+        Some(inside) => found.text("content", inside.kind.code()),
+        None => found,
+    }))
+}
+
+/// What lies beyond the bytes that may be read is not known, which is no fault.
+fn past_the_bound(error: ReadError) -> Result<Option<Finding>, ReadError> {
+    if matches!(error, ReadError::Beyond { .. }) { Ok(None) } else { Err(error) }
 }
 
 /// Verified boot metadata: a header of 256 bytes, then two blocks whose sizes it states.

@@ -1,7 +1,6 @@
 //! Formats of the wider world that stand inside partitions, and text (formats.md section 6.8).
 
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 
 use super::fields::{be32, byte, le16, narrow};
 use super::view::{Spot, View};
@@ -56,7 +55,7 @@ pub(super) fn text(view: &View<'_>) -> Result<Option<Finding>, ReadError> {
     }
     let found = match crate::map::parse(&whole) {
         Ok(map) => Finding::new(0, Kind::PartitionMap, Confidence::Certain)
-            .text("source", kebab(&format!("{:?}", map.source)))
+            .text("source", map.source.code())
             .number("partitions", super::fields::wide(map.partitions.len())),
         Err(fault) => Finding::new(0, Kind::Text, Confidence::Likely).text("not_a_map", fault.to_string()),
     };
@@ -66,27 +65,4 @@ pub(super) fn text(view: &View<'_>) -> Result<Option<Finding>, ReadError> {
 /// Text has no control characters but blanks and line ends; any code page is welcome, but FF is what erased flash has.
 const fn is_text(byte: u8) -> bool {
     matches!(byte, b'\t' | b'\n' | b'\r' | 0x0C | 0x1A | 0x20..=0x7E | 0x80..=0xFE)
-}
-
-/// `ScatterV0` as `scatter-v0`.
-fn kebab(name: &str) -> String {
-    let mut out = String::new();
-    for c in name.chars() {
-        if c.is_ascii_uppercase() && !out.is_empty() {
-            out.push('-');
-        }
-        out.push(c.to_ascii_lowercase());
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_sources_become_codes() {
-        assert_eq!(kebab("ScatterV0"), "scatter-v0");
-        assert_eq!(kebab("ProcMtd"), "proc-mtd");
-    }
 }

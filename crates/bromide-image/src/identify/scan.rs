@@ -4,7 +4,6 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::fields::wide;
 use super::tables::Place;
 use super::view::{Spot, View};
 use super::{
@@ -27,9 +26,6 @@ const LEAST_BLANK: u64 = 1 << 20;
 const MOST_FINDINGS: usize = 4096;
 const MOST_PLACES: usize = 1024;
 
-/// Area of an eMMC phone that may hold the partition table, searched in steps of 512 bytes (section 5.1).
-const PMT_AREA: u64 = 0xA0_0000;
-
 pub(super) fn identify(source: &dyn ReadAt) -> Result<Identity, ReadError> {
     let (form, pages, spent) = form::detect(source)?;
     let view = View::new(source, form, spent);
@@ -41,6 +37,7 @@ pub(super) fn identify(source: &dyn ReadAt) -> Result<Identity, ReadError> {
         parts: 0,
         run: None,
         blank: None,
+        before: Vec::new(),
         full: false,
     };
     scan.findings.extend(pages);
@@ -72,6 +69,8 @@ struct Scan<'a> {
     run: Option<usize>,
     /// Since when all that was seen is this filler.
     blank: Option<(u64, Kind)>,
+    /// Places looked at before the walk.
+    before: Vec<u64>,
     /// Whether findings or places were left out.
     full: bool,
 }
@@ -87,8 +86,10 @@ impl Scan<'_> {
             return Ok(());
         }
         let covered = self.stop(&start, true)?;
-        if self.findings.iter().any(|it| it.kind == Kind::Mbr && it.offset == 0) {
-            self.search_pmt()?;
+        let after_mbr = self.findings.iter().any(|it| it.kind == Kind::Mbr && it.offset == 0);
+        for at in tables::hidden_pmt(&start, self.form, after_mbr)? {
+            self.stop(&self.view.spot(at)?, true)?;
+            self.before.push(at);
         }
         self.blank = filler.filter(|_| self.parts == 0).map(|kind| (0, kind));
         self.walk(covered)?;
@@ -104,7 +105,7 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// Stops at every step and every named place, except inside what is known.
+    /// Stops at every named place, and at every step that is not inside what is known.
     fn walk(&mut self, mut covered: u64) -> Result<(), ReadError> {
         let step = step(self.view.len);
         let mut at = 0_u64;
@@ -116,8 +117,9 @@ impl Scan<'_> {
             if at >= self.view.len || self.full || self.view.is_exhausted() {
                 break;
             }
-            if at < covered {
+            if (at < covered && !named) || self.before.contains(&at) {
                 self.blank_ends(at);
+                self.run = None;
                 continue;
             }
             let spot = self.view.spot(at)?;
@@ -160,7 +162,8 @@ impl Scan<'_> {
         self.parts = self.parts.saturating_add(1);
         // A length beyond the end is a cut-off file where it is the file's own, and nonsense elsewhere.
         let sure = first.confidence == Confidence::Certain && first.kind != Kind::Yaffs2;
-        let end = first.end().filter(|&end| sure && (spot.at == 0 || end <= self.view.len)).unwrap_or(0);
+        let own = sure && first.offset == spot.at;
+        let end = first.end().filter(|&end| own && (spot.at == 0 || end <= self.view.len)).unwrap_or(0);
         self.full |= self.findings.len() >= MOST_FINDINGS;
         if !self.full {
             self.findings.extend(found);
@@ -219,29 +222,6 @@ impl Scan<'_> {
             self.findings.push(found.number("looked_every", step(self.view.len)));
         }
     }
-
-    /// Looks for MediaTek's own table where eMMC phones have it.
-    fn search_pmt(&mut self) -> Result<(), ReadError> {
-        const PIECE: usize = 1 << 16;
-        let mut at = 0_u64;
-        while at < self.view.len.min(PMT_AREA) {
-            let piece = self.view.bytes(at, PIECE)?;
-            let is_table = |it: &[u8]| it.starts_with(b"1vTP") || it.starts_with(b"1TPM");
-            for (number, _) in piece.chunks(512).enumerate().filter(|(_, it)| is_table(it)) {
-                let place = at.saturating_add(wide(number).saturating_mul(512));
-                self.stop(&self.view.spot(place)?, true)?;
-            }
-            at = at.saturating_add(wide(PIECE));
-        }
-        // Phones before the GPT have it near the end.
-        if let Some(at) = self.view.len.checked_sub(0x70_0000).filter(|&at| at >= PMT_AREA) {
-            let spot = self.view.spot(at)?;
-            if spot.has(0, b"1vTP") {
-                self.stop(&spot, true)?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Distance of the places looked at.
@@ -279,8 +259,8 @@ fn look(spot: &Spot<'_>, known: bool) -> Result<(Vec<Finding>, Vec<Place>), Read
             return Ok((alloc::vec![found], none));
         }
     }
-    if let Some((found, places)) = tables::any(spot)? {
-        return Ok((alloc::vec![found], places));
+    if let Some(table) = tables::any(spot)? {
+        return Ok(table);
     }
     let rest = if known { files::payload(spot) } else { None };
     Ok((rest.into_iter().collect(), none))

@@ -101,8 +101,35 @@ impl Spot<'_> {
         super::fields::has(&self.head, at, what)
     }
 
+    /// Its bytes beside the data where the file has spare areas with ECC: the free bytes of the page at `at` behind
+    /// this place, as drivers present them; empty where there are none.
+    pub(super) fn free(&self, at: u64) -> Result<Vec<u8>, ReadError> {
+        let form = self.view.form;
+        let at = self.at.saturating_add(at);
+        let page = form.stored_page(at).filter(|_| form != Form::DataAndTags);
+        let Some((at, len)) = page else { return Ok(Vec::new()) };
+        Ok(form.tags(&self.view.stored(at, len)?).unwrap_or_default())
+    }
+
     /// A finding at this place.
     pub(super) const fn finding(&self, kind: Kind, confidence: Confidence) -> Finding {
         Finding::new(self.at, kind, confidence)
+    }
+}
+
+/// What begins at a place, as a device of its own: tables count from their own start.
+impl ReadAt for Spot<'_> {
+    fn len(&self) -> u64 {
+        self.room()
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<(), ReadError> {
+        let found = self.bytes(at, into.len())?;
+        if found.len() != into.len() {
+            // The end of the file, or of what may be read of it.
+            return Err(ReadError::Beyond { at, wanted: wide(into.len()), len: self.room() });
+        }
+        into.copy_from_slice(&found);
+        Ok(())
     }
 }

@@ -15,6 +15,8 @@ pub(super) enum Kind {
     Mtdparts,
     ByName,
     Gdisk,
+    Json,
+    Csv,
 }
 
 /// Finds out the kind of a text without byte order mark. Anything that cannot be read comes back as a fault that
@@ -30,8 +32,23 @@ pub(super) fn detect(text: &[u8]) -> Result<Kind, MapError> {
     if first.bytes.trim_ascii_start().starts_with(b"<") {
         return Ok(Kind::Xml);
     }
+    if is_json(text) {
+        return Ok(Kind::Json);
+    }
+    if super::csv::is_heading(first) {
+        return Ok(Kind::Csv);
+    }
     Signs::of(text).verdict(first)
 }
+
+/// A brace and a quote: no scatter file begins so.
+fn is_json(text: &[u8]) -> bool {
+    let inside = text.trim_ascii_start().strip_prefix(b"{");
+    inside.is_some_and(|it| it.trim_ascii_start().starts_with(b"\""))
+}
+
+/// What a file is called of which no more is known than that it is no text.
+pub(super) const BINARY: &str = "a binary file";
 
 /// Files that are no text.
 fn binary(text: &[u8]) -> Option<&'static str> {
@@ -42,7 +59,7 @@ fn binary(text: &[u8]) -> Option<&'static str> {
     } else if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
         Some("UTF-16 text (save it as UTF-8)")
     } else if text.contains(&0) {
-        Some("a binary file")
+        Some(BINARY)
     } else {
         None
     }

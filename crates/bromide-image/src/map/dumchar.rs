@@ -19,7 +19,9 @@ use super::{
 
 const HOW_HEX: &str = "/proc/dumchar_info has it (0x12700000)";
 
-/// Low half of the pool's number, which is a sentinel less the linear address of the user area.
+/// The pool's number is a sentinel less the linear address of the user area, whose low half is 0 (formats.md section
+/// 4.3): that comes behind the boot partitions and the RPMB, which take less than 64 MiB.
+const SENTINELS: core::ops::RangeInclusive<u64> = 0xFC00_0000..=0xFFFF_FFFF;
 const SENTINEL_BLOCKS: u64 = 0xFFFF;
 
 /// Parses text that has a line or the heading of `/proc/dumchar_info` in it.
@@ -49,19 +51,25 @@ pub(super) fn parse(text: &[u8]) -> Result<Map, MapError> {
     Ok(map)
 }
 
-/// The bad-block pool. On NAND nothing is said of it; on eMMC its low 16 bits count blocks from the end.
+/// The bad-block pool. On NAND nothing is said of its place; on eMMC the low 16 bits of a sentinel count blocks from
+/// the end. A number of another form is an address where a size is stated, and nothing where none is.
 fn pool(map: &mut Map, row: Row) {
     let Row { partition: it, third, nand } = row;
     let size = match it.size {
         Size::Stated(size) if size > 0 => Some(size),
         _ => None,
     };
-    if nand {
+    let sentinel = SENTINELS.contains(&third);
+    let blocks = u32::try_from(third & SENTINEL_BLOCKS).unwrap_or(0);
+    if size.is_some() && !nand && !sentinel && third > 0 {
+        map.partitions.push(it);
+        return;
+    }
+    if nand || !sentinel || (blocks == 0 && size.is_none()) {
         map.notes
             .push(format!("line {}: nothing is said of the place of {}; it is left out", it.line, it.name));
         return;
     }
-    let blocks = u32::try_from(third & SENTINEL_BLOCKS).unwrap_or(0);
     let mut reserved = Reserved::new(it.name, blocks, it.line);
     (reserved.size, reserved.storage, reserved.region) = (size, it.storage, it.region);
     reserved.details.device = it.details.device;

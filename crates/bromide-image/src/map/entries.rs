@@ -5,7 +5,7 @@
 //! linear ones (section 3.1).
 
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -65,6 +65,9 @@ struct Entry<'a> {
     column: u32,
     known: BTreeMap<&'static str, Value<'a>>,
     other: Vec<(String, String)>,
+    /// Names of those, to find one that stands twice, and the first that does with its line.
+    seen: BTreeSet<String>,
+    twice: Option<(String, u32)>,
 }
 
 /// The keys that are looked at.
@@ -91,17 +94,29 @@ pub(super) struct Entries<'a> {
     entries: Vec<Entry<'a>>,
     /// The last entry still takes keys.
     open: bool,
+    /// Keys of the header, or of the section that is read.
+    seen: BTreeSet<String>,
+    /// One of them stood twice.
+    twice: bool,
 }
 
 impl<'a> Entries<'a> {
     pub(super) fn new() -> Self {
-        Self { map: Map::new(Source::ScatterV1), nested: false, entries: Vec::new(), open: false }
+        Self {
+            map: Map::new(Source::ScatterV1),
+            nested: false,
+            entries: Vec::new(),
+            open: false,
+            seen: BTreeSet::new(),
+            twice: false,
+        }
     }
 
     /// `storage_type` opens a section.
     pub(super) fn section(&mut self, storage: &Value<'a>) -> Result<(), MapError> {
         self.open = false;
         self.nested = true;
+        self.seen.clear();
         if self.map.sections.len() == MOST_PARTITIONS {
             return Err(storage.fault(Fault::TooMany(MOST_PARTITIONS)));
         }
@@ -116,7 +131,15 @@ impl<'a> Entries<'a> {
             return Err(line.fault(column, Fault::TooMany(MOST_PARTITIONS)));
         }
         let section = self.current_section();
-        self.entries.push(Entry { section, line, column, known: BTreeMap::new(), other: Vec::new() });
+        self.entries.push(Entry {
+            section,
+            line,
+            column,
+            known: BTreeMap::new(),
+            other: Vec::new(),
+            seen: BTreeSet::new(),
+            twice: None,
+        });
         self.open = true;
         Ok(())
     }
@@ -141,6 +164,13 @@ impl<'a> Entries<'a> {
     }
 
     fn header(&mut self, key: &str, value: &Value<'a>) -> Result<(), MapError> {
+        if !self.seen.insert(key.to_owned()) && !self.twice {
+            self.twice = true;
+            let line = value.line.number;
+            self.map.notes.push(format!(
+                "line {line}: {key} stands twice in the header; of a key that is looked at the last one counts"
+            ));
+        }
         match key {
             "config_version" => self.map.config_version = value.unless_none(),
             "platform" => self.map.platform = value.unless_none(),
@@ -228,6 +258,9 @@ impl<'a> Entries<'a> {
         }
         if !names::is_sane(&name.text) {
             return Err(name.fault(Fault::BadName(printable(name.text.as_bytes()))));
+        }
+        if let Some((key, line)) = &entry.twice {
+            self.map.notes.push(format!("line {line}: {key} stands twice in one entry; both are kept"));
         }
         let linear = entry.number("linear_start_addr")?;
         let physical = entry.number("physical_start_addr")?;
@@ -336,6 +369,9 @@ struct Row {
 impl<'a> Entry<'a> {
     fn key(&mut self, key: &str, value: Value<'a>) -> Result<(), MapError> {
         let Some(known) = KNOWN.iter().find(|it| **it == key) else {
+            if !self.seen.insert(key.to_owned()) {
+                self.twice.get_or_insert_with(|| (key.to_owned(), value.line.number));
+            }
             // The one value all files have; it is written again without being kept.
             if (key, value.text.as_str()) != ("reserve", "0x00") {
                 self.other.push((key.to_owned(), value.text));

@@ -16,8 +16,10 @@ pub struct MapError {
     pub column: u32,
     /// What is wrong.
     pub what: Fault,
-    /// The offending line, fit for printing: shortened, control characters escaped.
+    /// The offending line, fit for printing: shortened around the column, control characters escaped, tabs as blanks.
     pub text: String,
+    /// Where in `text` the column is, in bytes; at most its length.
+    pub at: usize,
 }
 
 /// What is wrong in the text of a map. Quoted text is shortened and fit for printing.
@@ -123,6 +125,12 @@ pub enum Fault {
     /// Broken XML, or XML of a kind no scatter file has.
     #[error("XML: {0}")]
     Xml(String),
+    /// Broken JSON, or JSON that is no map.
+    #[error("JSON: {0}")]
+    Json(String),
+    /// A quote in a table that is not closed in its line, or has something behind it.
+    #[error("a cell that is not closed by its quote")]
+    Quote,
     /// More partitions than any phone has.
     #[error("more than {0} partitions")]
     TooMany(usize),

@@ -75,9 +75,31 @@ impl<'a> Line<'a> {
     /// An error at a column of this line.
     pub(super) fn fault(self, column: u32, what: Fault) -> MapError {
         let end = self.bytes.iter().position(|it| matches!(it, b'\n' | b'\r')).unwrap_or(self.bytes.len());
-        let text = printable(self.bytes.get(..end).unwrap_or_default());
-        MapError { line: self.number, column, what, text }
+        let line = self.bytes.get(..end).unwrap_or_default();
+        let at = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX).min(end);
+        let (before, after) = line.split_at_checked(at).unwrap_or((line, b""));
+        let mut text = tail(before);
+        let at = text.len();
+        push_printable(&mut text, after);
+        MapError { line: self.number, column, what, text, at }
     }
+}
+
+/// What stands before a column, fit for printing; its end when it is long.
+fn tail(before: &[u8]) -> String {
+    let mut text = String::new();
+    let skipped = before.len().saturating_sub(QUOTED.div_euclid(2));
+    let mut kept = before;
+    if before.len() > QUOTED.div_euclid(2).saturating_mul(3).div_euclid(2) {
+        text.push('…');
+        // Not from the middle of a character.
+        let is_rest = |it: &&u8| **it & 0xC0 == 0x80;
+        let shown = before.get(skipped..).unwrap_or_default();
+        let rest = shown.iter().take_while(is_rest).count();
+        kept = shown.get(rest..).unwrap_or_default();
+    }
+    push_printable(&mut text, kept);
+    text
 }
 
 fn is_blank(byte: &u8) -> bool {
@@ -94,25 +116,36 @@ fn length(bytes: &[u8]) -> u32 {
 
 /// Text of a file made fit for a message: shortened, control characters escaped, invalid UTF-8 replaced.
 pub(super) fn printable(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    push_printable(&mut out, bytes);
+    out
+}
+
+/// Adds it to a text, which is shortened as a whole.
+fn push_printable(out: &mut String, bytes: &[u8]) {
     // Four bytes a character at most, so this cut loses nothing that would be shown.
     let head = bytes.get(..bytes.len().min(QUOTED.saturating_mul(4))).unwrap_or_default();
-    let text = String::from_utf8_lossy(head);
-    let mut out = String::new();
-    for (count, char) in text.chars().enumerate() {
-        if count == QUOTED {
+    let mut count = out.chars().count();
+    for char in String::from_utf8_lossy(head).chars() {
+        if count >= QUOTED {
             out.push('…');
-            return out;
+            return;
         }
+        count = count.saturating_add(1);
         match char {
             '\t' => out.push(' '),
-            it if it.is_control() => out.extend(it.escape_default()),
+            it if it.is_control() || turns_text(it) => out.extend(it.escape_default()),
             it => out.push(it),
         }
     }
     if head.len() < bytes.len() {
         out.push('…');
     }
-    out
+}
+
+/// Characters that are not seen, and change the order or the place of those that are.
+fn turns_text(it: char) -> bool {
+    matches!(it, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// "found" text for [`Fault::Expected`].
@@ -174,6 +207,26 @@ mod tests {
     fn quoted_text_is_short_and_harmless() {
         assert_eq!(printable(b"a\tb\x1b[31m\xff"), "a b\\u{1b}[31m\u{fffd}");
         assert_eq!(printable(&[b'x'; 5000]).chars().count(), QUOTED + 1);
+    }
+
+    #[test]
+    fn the_quoted_part_of_a_line_has_the_column_in_it() {
+        let at = |bytes: &[u8], column| {
+            let error = Line { number: 1, bytes }.fault(column, Fault::Empty);
+            assert!(error.text.chars().count() <= QUOTED + 1, "{}", error.text);
+            let (before, after) = error.text.split_at(error.at);
+            (String::from(before), String::from(after))
+        };
+        assert_eq!(at(b"a\tb\x01c X", 7), ("a b\\u{1}c ".into(), "X".into()));
+        assert_eq!(at("é世X".as_bytes(), 6), ("é世".into(), "X".into()));
+        assert_eq!(at(b"short", 6), ("short".into(), "".into()));
+        assert_eq!(at(b"short", 600), ("short".into(), "".into()));
+        assert_eq!(at(b"", 0), ("".into(), "".into()));
+        assert_eq!(at("a\u{202e}b".as_bytes(), 5), ("a\\u{202e}".into(), "b".into()));
+        let long = ["世".repeat(50_000).as_bytes(), b"X", &[b'y'; 50_000]].concat();
+        let (before, after) = at(&long, 150_001);
+        assert_eq!((before.as_str(), after.starts_with('X')), ("…世世世世世世世世世世世世世", true));
+        assert!(after.ends_with('…'), "{after}");
     }
 
     #[test]

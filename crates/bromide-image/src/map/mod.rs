@@ -10,33 +10,40 @@
 
 mod by_name;
 mod check;
+mod csv;
 mod detect;
 mod dumchar;
+mod dump;
 mod entries;
 mod error;
 mod gdisk;
+mod json;
 mod lines;
 mod model;
 mod mount;
 mod mtdparts;
 mod names;
+mod nand_pages;
 mod place;
 mod proc_mtd;
 mod proc_partitions;
 mod scatter_v0;
 mod scatter_v1;
 mod scatter_xml;
+mod tables;
 mod write;
 mod xml;
 
 pub use check::{Finding, Weight};
+pub use dump::{MOST_TEXT_BYTES, OpenError, read_at};
 pub use error::{Fault, FindError, MapError, PlaceError, UnknownPartition};
 pub use model::{Details, Map, Mount, Partition, Region, Reserved, Section, Size, Source, StartIs, Storage};
 pub use mount::annotate;
 pub use names::aliases;
 pub use place::{ChipShape, Derived, PMT_BLOCKS, Placed, Placement};
 pub use scatter_xml::Manifest;
-pub use write::{Format, Written, write};
+pub use tables::{of_emmc_pmt, of_gpt, of_mbr, of_pmt};
+pub use write::{Format, GptMapError, Written, WrittenGpt, write, write_gpt};
 
 /// Most partitions a map may hold. Real files have up to 64 a section, the vendor's tools hold 128
 /// (formats.md section 2.7); the bound keeps a hostile file cheap.
@@ -51,13 +58,14 @@ pub enum Content {
     Manifest(Manifest),
 }
 
-/// Reads a partition map of any kind, or the manifest that names one. The kind is found out from the content.
+/// Reads a partition map from text of any kind, or the manifest that names one. The kind is found out from the content.
+/// Tables of the flash are for [`read_at`].
 ///
 /// # Errors
 /// The first fault met, with its line and column; a known file that is no map is named.
 pub fn read(text: &[u8]) -> Result<Content, MapError> {
     let text = lines::without_bom(text);
-    let map = match detect::detect(text)? {
+    let mut map = match detect::detect(text)? {
         detect::Kind::ProcMtd => proc_mtd::parse(text),
         detect::Kind::ScatterV0 => scatter_v0::parse(text),
         detect::Kind::ScatterV1 => scatter_v1::parse(text),
@@ -67,8 +75,12 @@ pub fn read(text: &[u8]) -> Result<Content, MapError> {
         detect::Kind::Mtdparts => mtdparts::parse(text),
         detect::Kind::ByName => by_name::parse(text),
         detect::Kind::Gdisk => gdisk::parse(text),
-    };
-    map.map(Content::Map)
+        // What that says of downloads counts, whatever it was made of.
+        detect::Kind::Json => return json::parse(text).map(Content::Map),
+        detect::Kind::Csv => csv::parse(text),
+    }?;
+    map.assume_downloads();
+    Ok(Content::Map(map))
 }
 
 /// Reads a partition map of any kind, which is found out from the content.

@@ -9,6 +9,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::names::is_usually_downloaded;
+
 /// The kind of file a map was read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -41,11 +43,60 @@ pub enum Source {
     Gpt,
     /// An MBR and its chain read from a dump.
     Mbr,
-    /// A partition table of MediaTek's own (PMT) read from a dump.
+    /// A partition table of MediaTek's own (PMT) read from a dump or from a phone.
     Pmt,
+    /// JSON that does not say what the map was made of.
+    Json,
+    /// A table of comma-separated values.
+    Csv,
 }
 
 impl Source {
+    /// All of them.
+    pub const ALL: [Self; 17] = [
+        Self::ProcMtd,
+        Self::ScatterV0,
+        Self::OtaList,
+        Self::ScatterV1,
+        Self::ScatterV2,
+        Self::ScatterXmlV1,
+        Self::ScatterXmlV2,
+        Self::ProcPartitions,
+        Self::DumcharInfo,
+        Self::Mtdparts,
+        Self::ByName,
+        Self::Gdisk,
+        Self::Gpt,
+        Self::Mbr,
+        Self::Pmt,
+        Self::Json,
+        Self::Csv,
+    ];
+
+    /// Stable name for programs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::ProcMtd => "proc-mtd",
+            Self::ScatterV0 => "scatter-v0",
+            Self::OtaList => "ota-list",
+            Self::ScatterV1 => "scatter-v1",
+            Self::ScatterV2 => "scatter-v2",
+            Self::ScatterXmlV1 => "scatter-xml-v1",
+            Self::ScatterXmlV2 => "scatter-xml-v2",
+            Self::ProcPartitions => "proc-partitions",
+            Self::DumcharInfo => "dumchar-info",
+            Self::Mtdparts => "mtdparts",
+            Self::ByName => "by-name",
+            Self::Gdisk => "gdisk",
+            Self::Gpt => "gpt",
+            Self::Mbr => "mbr",
+            Self::Pmt => "pmt",
+            Self::Json => "json",
+            Self::Csv => "csv",
+        }
+    }
+
     /// What kind of file that is, for people.
     #[must_use]
     pub const fn title(self) -> &'static str {
@@ -65,6 +116,35 @@ impl Source {
             Self::Gpt => "GPT",
             Self::Mbr => "MBR chain",
             Self::Pmt => "PMT",
+            Self::Json => "JSON",
+            Self::Csv => "table (CSV)",
+        }
+    }
+}
+
+impl Source {
+    /// Whether such a file says which partitions the vendor's tool offers for download. Listings of a phone and tables
+    /// on flash do not; what a map of those has is assumed by the names.
+    #[must_use]
+    pub const fn states_downloads(self) -> bool {
+        match self {
+            Self::ScatterV0
+            | Self::OtaList
+            | Self::ScatterV1
+            | Self::ScatterV2
+            | Self::ScatterXmlV1
+            | Self::ScatterXmlV2
+            | Self::Json
+            | Self::Csv => true,
+            Self::ProcMtd
+            | Self::ProcPartitions
+            | Self::DumcharInfo
+            | Self::Mtdparts
+            | Self::ByName
+            | Self::Gdisk
+            | Self::Gpt
+            | Self::Mbr
+            | Self::Pmt => false,
         }
     }
 }
@@ -266,7 +346,8 @@ pub struct Partition {
     pub start_is: StartIs,
     /// What is known of the size.
     pub size: Size,
-    /// Whether the vendor's tool offers it for download. Reading back works for all.
+    /// Whether the vendor's tool offers it for download; assumed by the name where [`Source::states_downloads`] is
+    /// false. Reading back works for all.
     pub downloadable: bool,
     /// Line of the file it stands in, from 1.
     pub line: u32,
@@ -379,7 +460,8 @@ pub struct Map {
     pub partitions: Vec<Partition>,
     /// Areas counted from the end of the device, the bad-block pool among them.
     pub reserved: Vec<Reserved>,
-    /// Length of the bad-block pool (BMTPOOL) in erase blocks, where the file states it.
+    /// Length of the bad-block pool (BMTPOOL) of the NAND in erase blocks, where the file states it. An eMMC has none;
+    /// an area of that name is among [`Map::reserved`] alone.
     pub pool_blocks: Option<u32>,
     /// Erase block size of the NAND in bytes, where the file states it.
     pub erase_block: Option<u32>,
@@ -442,6 +524,15 @@ impl Map {
         map.reserved.retain(|it| it.storage == storage);
         map.sections.retain(|it| it.storage == storage);
         map
+    }
+
+    /// Marks what is not downloaded by the names, where the kind of file does not say.
+    pub(super) fn assume_downloads(&mut self) {
+        if !self.source.states_downloads() {
+            for it in &mut self.partitions {
+                it.downloadable = it.downloadable && is_usually_downloaded(&it.name);
+            }
+        }
     }
 
     /// What the file says of a storage.

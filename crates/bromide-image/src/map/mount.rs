@@ -5,6 +5,7 @@ use alloc::borrow::ToOwned;
 
 use super::lines::{Line, lines, without_bom};
 use super::model::{Map, Mount};
+use super::proc_partitions::{self, NAMELESS};
 use super::{by_name, names};
 
 /// Names of partitions by where Android mounts them.
@@ -29,10 +30,17 @@ pub fn annotate(map: &mut Map, mount_text: &[u8]) -> usize {
             let name = known.unwrap_or_else(|| by_name::base(point));
             if names::is_sane(name) {
                 it.name = name.to_owned();
+                if !map.source.states_downloads() {
+                    it.downloadable = names::is_usually_downloaded(name);
+                }
             }
         }
         it.details.mount = Some(Mount { point: point.to_owned(), file_system: file_system.to_owned() });
         count = count.saturating_add(1);
+    }
+    if map.notes.iter().any(|it| it.starts_with(NAMELESS)) {
+        map.notes.retain(|it| !it.starts_with(NAMELESS));
+        map.notes.extend(proc_partitions::nameless(&map.partitions));
     }
     count
 }

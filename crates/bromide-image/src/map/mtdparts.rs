@@ -16,6 +16,9 @@ use super::{MOST_PARTITIONS, Map, Partition, Region, Size, Source, StartIs, Stor
 /// What such an argument begins with; a whole kernel command line may stand around it.
 pub(super) const KEY: &[u8] = b"mtdparts=";
 
+/// Longest name of a flash in bytes; real ones have a dozen.
+pub(super) const LONGEST_ID: usize = 255;
+
 /// Parses text that has such an argument in it.
 pub(super) fn parse(text: &[u8]) -> Result<Map, MapError> {
     let mut map = Map::new(Source::Mtdparts);
@@ -79,7 +82,12 @@ impl<'a> Cursor<'a> {
         loop {
             let from = self.position;
             let id = self.until(b":").ok_or_else(|| self.expected("the name of a flash and a colon"))?;
-            let id = Self { line: self.line, position: from }.text(id)?;
+            let start = Self { line: self.line, position: from };
+            // Every partition of a further flash keeps its id.
+            if id.len() > LONGEST_ID {
+                return Err(start.fault(Fault::BadName(printable(id))));
+            }
+            let id = start.text(id)?;
             self.take(b':');
             let region = if map.mtd_id.is_none() { Region::Whole } else { Region::Other(id.clone()) };
             map.mtd_id = map.mtd_id.take().or(Some(id));

@@ -20,6 +20,33 @@ const GROUPS: &[&[&str]] = &[
     &["USRDATA", "USERDATA", "DATA", "USER"],
 ];
 
+/// What no scatter file offers for download: data of the very phone, tables, areas counted from the end.
+const HIDDEN: &[&str] = &[
+    "BMTPOOL",
+    "BOOT_PARA",
+    "EXPDB",
+    "FAT",
+    "FLASHINFO",
+    "FRP",
+    "MISC",
+    "NVCFG",
+    "NVDATA",
+    "NVRAM",
+    "OTP",
+    "PARA",
+    "PGPT",
+    "PMT",
+    "PROINFO",
+    "PROTECT1",
+    "PROTECT2",
+    "PROTECT_F",
+    "PROTECT_S",
+    "PRO_INFO",
+    "SEC1",
+    "SECCFG",
+    "SGPT",
+];
+
 /// Longest name that is compared letter by letter; a partition table entry has 64 bytes for one.
 const LONGEST_COMPARED: usize = 64;
 
@@ -51,8 +78,23 @@ pub(super) fn without_prefix(name: &str) -> (&str, bool) {
 /// Whether a name from a file is one a partition can have: no blanks around it, no control characters, nothing that would
 /// be mischief in a file name.
 pub(super) fn is_sane(name: &str) -> bool {
-    let mischief = |it: char| it.is_control() || matches!(it, '/' | '\\' | '"');
-    !name.is_empty() && name.trim() == name && !name.starts_with('.') && !name.contains(mischief)
+    !name.is_empty() && name.trim() == name && !name.starts_with('.') && !name.contains(is_mischief)
+}
+
+/// Control characters, what separates or quotes file names, and what is no character or a byte order mark.
+pub(super) fn is_mischief(it: char) -> bool {
+    it.is_control() || matches!(it, '/' | '\\' | '"' | '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}')
+}
+
+/// The name in upper case as scatter files have it: `system` is `ANDROID`.
+pub(super) fn canonical(name: &str) -> String {
+    aliases(name).first().map_or_else(|| name.to_ascii_uppercase(), |it| (*it).to_owned())
+}
+
+/// Whether scatter files offer a partition of this name for download. Known by name: those that the table of formats.md
+/// section 2.1 calls hidden, and those that every real file of section 2.2 marks so.
+pub(super) fn is_usually_downloaded(name: &str) -> bool {
+    !HIDDEN.contains(&canonical(name).as_str())
 }
 
 /// The one item a name means.
@@ -142,6 +184,24 @@ mod tests {
         assert_eq!(without_prefix("CACHE"), ("CACHE", true));
         assert_eq!(without_prefix("__NODL_"), ("__NODL_", true), "a prefix alone is a name");
         assert_eq!(without_prefix("__NODLé"), ("__NODLé", true));
+    }
+
+    #[test]
+    fn what_is_downloaded_is_known_by_any_of_its_names() {
+        for name in ["nvram", "seccnfg", "SECCFG", "pmt", "protect_f", "expdb"] {
+            assert!(!is_usually_downloaded(name), "{name}");
+        }
+        for name in ["mbr", "EBR1", "system", "userdata", "cache", "preloader", "custom"] {
+            assert!(is_usually_downloaded(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_name_holds_what_is_no_character() {
+        for name in ["a\u{FEFF}b", "a\u{FFFE}", "\u{FFFF}a", "a/b", "a\u{7}"] {
+            assert!(!is_sane(name), "{name:?}");
+        }
+        assert!(is_sane("分区 1"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::error::{Fault, MapError};
@@ -55,11 +56,18 @@ pub(super) fn parse(text: &[u8]) -> Result<Map, MapError> {
     if map.partitions.is_empty() {
         return Err(end.fault(1, Fault::Empty));
     }
-    map.notes.push(format!(
-        "the names are those of block devices; what mount or a by-name folder prints has those of {} partitions",
-        map.partitions.len()
-    ));
+    map.notes.extend(nameless(&map.partitions));
     Ok(map)
+}
+
+/// How the note of [`nameless`] begins.
+pub(super) const NAMELESS: &str = "the names are those of block devices";
+
+/// A note about partitions that go by their block device, if there are any.
+pub(super) fn nameless(partitions: &[Partition]) -> Option<String> {
+    let count = partitions.iter().filter(|it| it.details.device.as_ref() == Some(&it.name)).count();
+    (count > 0)
+        .then(|| format!("{NAMELESS}; what mount or a by-name folder prints has those of {count} partitions"))
 }
 
 /// `mmcblk0p7` and the like.

@@ -195,6 +195,7 @@ impl<'a> Parser<'a> {
         if let Some(it) = self.map.partitions.iter_mut().rfind(|it| it.region == Region::Boot1) {
             it.size = Size::ToEnd;
         }
+        self.map.pool_blocks = None;
         for it in &mut self.map.reserved {
             (it.storage, it.region) = (Storage::Emmc, Region::User);
         }

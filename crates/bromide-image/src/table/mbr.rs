@@ -315,6 +315,14 @@ pub fn read(source: &(impl ReadAt + ?Sized)) -> Result<Chain, MbrError> {
     Ok(chain)
 }
 
+/// Reads one record by itself: its starts and links count from nothing but 0, and no link is followed.
+///
+/// # Errors
+/// The sector is no record.
+pub fn read_record(sector: &[u8; 512]) -> Result<Record, MbrError> {
+    Ok(Record { at: 0, entries: entries(sector, 0, 0)? })
+}
+
 impl Chain {
     /// Adds the record in `sector` and gives where its link leads.
     fn take(&mut self, sector: &[u8; RECORD], at: u64, extended: u64) -> Result<Option<u64>, MbrError> {

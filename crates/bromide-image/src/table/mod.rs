@@ -7,7 +7,7 @@
 //! Each is a pure codec: it reads through [`ReadAt`](crate::read_at::ReadAt) or from a slice, and writes bytes. Starts
 //! and sizes are in bytes. No input makes anything here panic, and the time taken grows in line with the input.
 
-mod field;
+pub(crate) mod field;
 pub mod gpt;
 pub mod mbr;
 pub mod pmt;

@@ -5,14 +5,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Item, Written, items};
+use super::{Item, Written, downloads, items};
+use crate::map::csv::COLUMNS;
 use crate::map::model::{Details, Map, Size, StartIs};
 
-const HEADING: &str =
-    "name,storage,region,start,size,blocks_from_end,download,reserved,type,operation,file\n";
-
 pub(super) fn write(map: &Map) -> Written {
-    let mut text = HEADING.to_owned();
+    let mut text = format!("{}\n", COLUMNS.join(","));
     let items = items(map);
     for item in &items {
         let (start, size, blocks) = match item {
@@ -46,9 +44,10 @@ pub(super) fn write(map: &Map) -> Written {
         text.push_str(&cells.join(","));
         text.push('\n');
     }
-    let remarks = alloc::vec![
+    let mut remarks = alloc::vec![
         "sizes and starts that are derived stay empty; header and further keys are left out".to_owned()
     ];
+    downloads(map, &mut remarks);
     Written { text, remarks, entries: items.len() }
 }
 

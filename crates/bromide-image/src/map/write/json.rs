@@ -1,4 +1,4 @@
-//! Everything in a map as JSON, for programs. Numbers are exact integers of up to 64 bits.
+//! Everything in a map as JSON, for programs, read back by `map::json`. Numbers are exact integers of up to 64 bits.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -10,7 +10,7 @@ use crate::map::model::{Details, Map, Partition, Reserved, Section, Size, StartI
 
 pub(super) fn write(map: &Map) -> Written {
     let pairs = [
-        ("source", quoted(&format!("{:?}", map.source))),
+        ("source", quoted(map.source.code())),
         ("platform", optional(map.platform.as_deref())),
         ("project", optional(map.project.as_deref())),
         ("config_version", optional(map.config_version.as_deref())),

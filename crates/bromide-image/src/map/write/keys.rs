@@ -6,7 +6,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::super::model::{Details, Map, Partition, Region, Reserved, StartIs, Storage};
-use super::{Item, Starts, about, items, running_phone};
+use super::super::names::canonical;
+use super::super::tables::is_table_key;
+use super::{Item, Starts, about, downloads, items, running_phone};
 
 pub(super) type Keys<'a> = Vec<(Cow<'a, str>, String)>;
 
@@ -62,7 +64,7 @@ impl<'a> File<'a> {
         for (key, value) in [("platform", &map.platform), ("project", &map.project)] {
             header.extend(value.clone().map(|it| (Cow::Borrowed(key), it)));
         }
-        header.extend(kept(&map.other, is_key, &mut remarks));
+        let other = kept(&map.other, is_key, &mut remarks);
         let mut writer = Writer {
             starts: Starts::of(map),
             old_boot: version == "V1.1.1",
@@ -72,7 +74,12 @@ impl<'a> File<'a> {
             sized: Vec::new(),
             remarks,
         };
-        let sections = storages.into_iter().map(|it| writer.part(map, it)).collect();
+        let mut sections: Vec<Part<'a>> = storages.into_iter().map(|it| writer.part(map, it)).collect();
+        // In files of one storage all keys are of one header, and those that are rare come last.
+        match sections.first_mut().filter(|_| !nested) {
+            Some(only) => only.header.extend(other),
+            None => header.extend(other),
+        }
         let Writer { assumed, unplaced, sized, mut remarks, .. } = writer;
         remarks.extend(about(&unplaced, "left out, since their place cannot be stated"));
         remarks.extend(about(
@@ -81,8 +88,13 @@ impl<'a> File<'a> {
         ));
         remarks.extend(about(
             &assumed,
-            "type and operation are not stated; those of the vendor's generator are written",
+            "type and operation are not stated; what the vendor's tool takes by the name is written",
         ));
+        downloads(map, &mut remarks);
+        let of_table = |other: &[(String, String)]| other.iter().any(|it| is_table_key(&it.0));
+        if of_table(&map.other) || map.partitions.iter().any(|it| of_table(&it.details.other)) {
+            remarks.push("numbers, GUIDs and flags of the table on flash have no place here".to_owned());
+        }
         if map.partitions.iter().any(|it| !it.details.flags.is_empty()) {
             remarks.push("words behind mtdparts entries (ro, lk) have no place here".to_owned());
         }
@@ -94,6 +106,9 @@ impl<'a> File<'a> {
 fn kept<'a>(other: &'a [(String, String)], is_key: fn(&str) -> bool, remarks: &mut Vec<String>) -> Keys<'a> {
     let mut keys = Vec::new();
     for (key, value) in other {
+        if is_table_key(key) {
+            continue;
+        }
         if is_key(key) {
             keys.push((Cow::Borrowed(key.as_str()), value.clone()));
         } else {
@@ -135,9 +150,17 @@ impl<'a> Writer<'a> {
             Storage::Ufs => "UFSHCI_0",
             Storage::Nand | Storage::Nor | Storage::Unknown => "NONE",
         };
-        let channel = section.and_then(|it| it.boot_channel.as_deref()).unwrap_or(usual);
-        header.push(("boot_channel".into(), channel.to_owned()));
-        header.push(("block_size".into(), format!("{:#x}", map.block_size(storage))));
+        let channel = section.and_then(|it| it.boot_channel.as_deref());
+        let block = map.block_size(storage);
+        if channel.is_none() && usual != "NONE" {
+            self.remarks.push(format!("the boot channel of {storage} is not stated; {usual} is written"));
+        }
+        let stated = section.and_then(|it| it.block_size).filter(|it| *it > 0);
+        if stated.is_none() && map.erase_block.is_none() {
+            self.remarks.push(format!("the block size of {storage} is not stated; {block:#x} is written"));
+        }
+        header.push(("boot_channel".into(), channel.unwrap_or(usual).to_owned()));
+        header.push(("block_size".into(), format!("{block:#x}")));
         if let Some(it) = section {
             header.extend(kept(&it.other, self.is_key, &mut self.remarks));
         }
@@ -240,10 +263,11 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Type and operation by the vendor generator's rule (formats.md sections 2.1 and 2.2).
+/// Type and operation by the vendor generator's rule (formats.md sections 2.1 and 2.2), by whatever name the partition
+/// goes.
 fn usual(name: &str, downloadable: bool, storage: Storage) -> (&'static str, &'static str) {
-    let upper = name.to_ascii_uppercase();
-    let operation = match upper.as_str() {
+    let canonical = canonical(name);
+    let operation = match canonical.as_str() {
         "PRELOADER" | "DSP_BL" => "BOOTLOADERS",
         "NVRAM" => "BINREGION",
         "PRO_INFO" | "PROTECT_F" | "PROTECT_S" => "PROTECTED",
@@ -251,9 +275,13 @@ fn usual(name: &str, downloadable: bool, storage: Storage) -> (&'static str, &'s
         _ if downloadable => "UPDATE",
         _ => "INVISIBLE",
     };
-    let kind = match upper.as_str() {
+    let kind = match canonical.as_str() {
         "PRELOADER" | "DSP_BL" => "SV5_BL_BIN",
-        "SEC_RO" | "ANDROID" | "USRDATA" if storage == Storage::Nand => "YAFFS_IMG",
+        "SEC_RO" | "ANDROID" | "USRDATA" | "FAT" | "CUSTPACK2" | "CUSTPACK4" | "MOBILE_INFO"
+            if storage == Storage::Nand =>
+        {
+            "YAFFS_IMG"
+        }
         _ => "NORMAL_ROM",
     };
     (kind, operation)

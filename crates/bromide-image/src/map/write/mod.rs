@@ -4,6 +4,7 @@
 //! order (formats.md section 2).
 
 mod csv;
+mod gpt;
 mod json;
 mod keys;
 mod mtdparts;
@@ -11,13 +12,16 @@ mod scatter_v0;
 mod scatter_v1;
 mod scatter_xml;
 
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use gpt::{GptMapError, WrittenGpt, write_gpt};
+
 use super::model::{Map, Partition, Region, Reserved, Size, StartIs, Storage};
 
-/// The kinds of file a map can be written as.
+/// The kinds of text a map can be written as; [`write_gpt`] is for the table on flash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
@@ -29,9 +33,9 @@ pub enum Format {
     ScatterXml,
     /// The kernel's `mtdparts=` argument.
     Mtdparts,
-    /// Everything, for programs. Not read back.
+    /// Everything, for programs.
     Json,
-    /// A table, for people. Not read back.
+    /// A table, for people.
     Csv,
 }
 
@@ -139,6 +143,19 @@ fn about(names: &[&str], what: &str) -> Option<String> {
         (_, 0) => Some(format!("{}: {what}", shown.join(", "))),
         _ => Some(format!("{} and {more} more: {what}", shown.join(", "))),
     }
+}
+
+/// What listings and tables on flash do not tell, but the file must.
+fn downloads(map: &Map, remarks: &mut Vec<String>) {
+    if !map.source.states_downloads() && !map.partitions.is_empty() {
+        remarks.push("what is offered for download is not stated; that is assumed by the names".to_owned());
+    }
+}
+
+/// Whether the map tells what a partition is besides its place.
+fn tells_more(map: &Map, it: &Partition) -> bool {
+    let hidden = map.source.states_downloads() && !it.downloadable;
+    it.details.file.is_some() || it.details.kind.is_some() || hidden
 }
 
 /// What only listings of a running phone tell, and no file for the vendor's tool holds.

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Starts, Written, about};
+use super::{Starts, Written, about, downloads};
 use crate::map::model::{Map, Partition, Region, Size, StartIs};
 use crate::map::names::without_prefix;
 
@@ -59,6 +59,7 @@ pub(super) fn write(map: &Map) -> Written {
         &resized(map, &chosen),
         "the size cannot be written; it is read as up to the next start",
     ));
+    downloads(map, &mut remarks);
     let tells = chosen.iter().any(|it| {
         let details = &it.details;
         details.kind.is_some()

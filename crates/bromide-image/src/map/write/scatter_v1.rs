@@ -2,9 +2,10 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
-use super::Written;
 use super::keys::{File, Keys};
+use super::{Written, about};
 use crate::map::Map;
 
 const BANNER: &str = "############################################################################################################";
@@ -39,7 +40,25 @@ pub(super) fn write(map: &Map) -> Written {
             entries = entries.saturating_add(1);
         }
     }
-    Written { text, remarks: file.remarks, entries }
+    let parts = file.sections.iter().flat_map(|it| it.entries.iter().chain([&it.header]));
+    let values = parts.chain([&file.header]).flatten().map(|it| it.1.as_str());
+    let otherwise: Vec<&str> = values.filter(|it| !is_plain(it)).collect();
+    let mut remarks = file.remarks.clone();
+    remarks
+        .extend(about(&otherwise, "YAML takes this otherwise than the vendor's tools, which read by lines"));
+    Written { text, remarks, entries }
+}
+
+/// Whether YAML takes a value as the text it is (YAML 1.2, section 7.3.3), or as nothing when it is empty.
+fn is_plain(text: &str) -> bool {
+    let mut chars = text.chars();
+    let (first, second) = (chars.next(), chars.next());
+    let begins = match first {
+        Some('-' | '?' | ':') => second.is_some_and(|it| it != ' '),
+        Some(it) => !",[]{}#&*!|>'\"%@`".contains(it),
+        None => true,
+    };
+    begins && !text.contains(": ") && !text.contains(" #") && !text.ends_with(':')
 }
 
 fn banner(title: &str) -> String {

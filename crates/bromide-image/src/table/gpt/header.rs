@@ -94,7 +94,7 @@ pub(super) fn read(
         partitions,
     };
     let device_bytes = last_block.saturating_add(1).saturating_mul(per_block);
-    Ok(Found { table, which, header_at: at, device_bytes, warnings })
+    Ok(Found { table, which, header_at: at, entries_at, device_bytes, warnings })
 }
 
 /// What is wrong with the header itself.

@@ -94,6 +94,8 @@ pub struct Found {
     pub which: Which,
     /// First byte of the header in the source.
     pub header_at: u64,
+    /// First byte of the entries in the source.
+    pub entries_at: u64,
     /// Bytes of the device, from the place of the copy at its end.
     pub device_bytes: u64,
     /// What was accepted but deserves a word.

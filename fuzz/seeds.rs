@@ -1,0 +1,244 @@
+//! Writes the small examples the fuzz targets begin with: `seeds FOLDER` makes `FOLDER/TARGET/seed-NAME`. Tables and
+//! images are made by the writers of the crates, texts are typed here in the forms of formats.md sections 2 to 4.
+
+use std::path::Path;
+
+use bromide_image::inf::{self, Date, Driver, Query};
+use bromide_image::map::{self, Format};
+use bromide_image::read_at::ReadError;
+use bromide_image::sparse::Plan;
+use bromide_image::table::gpt::{self, Guid};
+use bromide_image::table::pmt::{self, Info, Which, Width};
+use bromide_image::table::{Length, mbr};
+use bromide_nand::bmt::Bmt;
+use bromide_nand::{Geometry, encode_page};
+
+/// Target, name, bytes.
+type Seed = (&'static str, String, Vec<u8>);
+
+const MAPS: [(&str, &str); 12] = [
+    (
+        "scatter-v0",
+        "PRELOADER 0x0\n{\n}\nUBOOT 0x40000\n{\n}\nANDROID 0x100000\n{\n}\n__NODL_BMTPOOL 0xFFFF0050\n{\n}\n",
+    ),
+    (
+        "scatter-v1",
+        "- general: MTK_PLATFORM_CFG\n  info:\n    - config_version: V1.1.2\n      platform: MT6765\n      \
+         storage: EMMC\n      block_size: 0x20000\n- partition_index: SYS0\n  partition_name: boot\n  file_name: \
+         boot.img\n  is_download: true\n  linear_start_addr: 0x8000\n  physical_start_addr: 0x8000\n  \
+         partition_size: 0x100000\n  region: EMMC_USER\n  storage: HW_STORAGE_EMMC\n- partition_index: SYS1\n  \
+         partition_name: flashinfo\n  physical_start_addr: 0xFFFF0080\n  partition_size: 0x1000000\n  region: \
+         EMMC_USER\n  is_reserved: true\n",
+    ),
+    (
+        "scatter-v2",
+        "- general: MTK_PLATFORM_CFG\n  info:\n    - config_version: V2.1.0\n- storage_type: UFS\n  description:\n  - \
+         general: MTK_STORAGE_CFG\n    info:\n      - storage: UFS\n        block_size: 0x80000\n- partition_index: \
+         SYS0\n  partition_name: boot\n  physical_start_addr: 0x9000\n  region: UFS_LU2\n",
+    ),
+    (
+        "scatter-xml",
+        "<?xml version=\"1.0\"?>\n<!-- a <comment> -->\n<root><general name='MTK_PLATFORM_CFG'><config_version \
+         name=\"V1.1.2\"><project>a&amp;b&#x21;</project><storage>EMMC</storage></config_version></general>\n\
+         <partition_index name=\"SYS0\"><partition_name>boot</partition_name><physical_start_addr>0x8000\
+         </physical_start_addr><file_name/><partition_size>0x1000</partition_size><region>EMMC_USER</region>\
+         </partition_index></root>\n",
+    ),
+    ("manifest", "<flash-mode>\n<scatter>../a.xml</scatter>\n<dagent>DA.bin</dagent></flash-mode>"),
+    (
+        "proc-mtd",
+        "dev:    size   erasesize  name\nmtd0: 00040000 00020000 \"preloader\"\nmtd1: 000c0000 00020000 \"dsp_bl\"\n",
+    ),
+    (
+        "proc-partitions",
+        "major minor  #blocks  name\n\n  31        0        256 mtdblock0\n 179        1    1048576 mmcblk0p1\n",
+    ),
+    (
+        "dumchar",
+        "Part_Name Size StartAddr Type MapTo\npreloader 0x40000 0x0 2 /dev/misc-sd\nmbr 0x4000 0x0 2 /dev/block/mmcblk0\n",
+    ),
+    ("mtdparts", "console=ttyMT0 mtdparts=mt6575-nand:256k(preloader),768k@0x40000(dsp_bl)ro,-(userdata)\n"),
+    ("by-name", "lrwxrwxrwx root root 2015-01-01 00:00 boot -> /dev/block/mmcblk0p7\n"),
+    (
+        "gdisk",
+        "Disk gpt.bin: 67 sectors, 33.5 KiB\nLogical sector size: 512 bytes\n\nNumber  Start (sector)    End (sector)  \
+         Size       Code  Name\n   1            1024            7167   3.0 MiB     0700  proinfo\n",
+    ),
+    ("mount", "/dev/block/mtdblock8 /system yaffs2 ro,relatime 0 0\n"),
+];
+
+fn text_seeds(seeds: &mut Vec<Seed>) {
+    for (name, text) in MAPS {
+        for target in ["map", "identify"] {
+            seeds.push((target, name.into(), text.into()));
+        }
+        seeds.push(("map", format!("{name}-crlf"), format!("\u{feff}{}", text.replace('\n', "\r\n")).into()));
+        let Ok(map) = map::parse(text.as_bytes()) else { continue };
+        for format in Format::ALL {
+            let written = map::write(&map, format).text;
+            seeds.push(("map", format!("{name}-as-{}", format.name()), written.into()));
+        }
+    }
+    let query = Query { vid: 0x0e8d, pid: 0x2000, rev: None, mi: None };
+    for (name, driver) in [("usbser", Driver::Usbser), ("winusb", Driver::WinUsb)] {
+        let Ok(text) = inf::make(&[query], driver, Date { year: 2012, month: 6, day: 21 }) else { continue };
+        let wide: Vec<u8> =
+            "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        seeds.push(("inf", name.into(), text.into()));
+        seeds.push(("inf", format!("{name}-utf16"), wide));
+    }
+}
+
+fn gpt_seeds(seeds: &mut Vec<Seed>) {
+    let partition = |index: u32, start: u64| gpt::Partition {
+        index,
+        name: format!("part{index}"),
+        start,
+        size: 0x4000,
+        kind: Guid::BASIC_DATA,
+        guid: Guid([index as u8; 16]),
+        attributes: 0,
+    };
+    for block in gpt::BLOCK_SIZES {
+        let bytes = 0x20_0000;
+        let table = gpt::Table::new(block, bytes, vec![partition(1, 0x1_0000), partition(2, 0x2_0000)]);
+        let table = gpt::Table { slots: 8, ..table };
+        let written = table.write(bytes).expect("a small table");
+        for target in ["gpt", "identify"] {
+            seeds.push((target, format!("primary-{block}"), written.primary.clone()));
+            seeds.push((target, format!("backup-{block}"), written.backup.clone()));
+        }
+    }
+}
+
+fn mbr_seeds(seeds: &mut Vec<Seed>) {
+    let entry = |slot, kind, start, bytes| mbr::Entry {
+        slot,
+        active: false,
+        kind,
+        start,
+        length: Length::Bytes(bytes),
+    };
+    let chain = mbr::Chain {
+        disk_signature: 0,
+        records: vec![
+            mbr::Record { at: 0, entries: vec![entry(1, 5, 0x400, 0x1000), entry(2, 0x83, 0x800, 0x200)] },
+            mbr::Record { at: 0x400, entries: vec![entry(1, 0x83, 0x600, 0x200), entry(2, 5, 0xA00, 0x200)] },
+            mbr::Record { at: 0xA00, entries: vec![entry(1, 0x83, 0xC00, 0x200)] },
+        ],
+        warnings: Vec::new(),
+    };
+    let mut device = vec![0; 0x1000];
+    for (at, sector) in chain.write().expect("a small chain") {
+        device[at as usize..][..512].copy_from_slice(&sector);
+    }
+    seeds.push(("mbr", "chain".into(), device.clone()));
+    seeds.push(("identify", "mbr-chain".into(), device));
+}
+
+fn pmt_seeds(seeds: &mut Vec<Seed>) {
+    let partition = |index: u32| pmt::Partition {
+        index,
+        name: format!("PART{index}"),
+        start: u64::from(index) * 0x10_0000,
+        length: if index == 2 { Length::ToEnd } else { Length::Bytes(0x10_0000) },
+        flags: 1,
+    };
+    let partitions: Vec<_> = (0..3).map(partition).collect();
+    let many: Vec<_> = (0..30).map(partition).collect();
+    let info = Info([1, 0, 0, 0]);
+    for which in [Which::Pt, Which::Mpt] {
+        let (page, free) = pmt::nand::write(which, info, &partitions, 2048).expect("a page");
+        seeds.push(("pmt", format!("nand-{which}"), [page.clone(), free.to_vec(), vec![0xFF; 19]].concat()));
+        seeds.push(("identify", format!("nand-{which}"), page));
+        let late = pmt::emmc::write_late(which, info, &partitions).expect("a record");
+        seeds.push(("pmt", format!("late-{which}"), late));
+        for width in [Width::Narrow, Width::Wide] {
+            let bytes = width.bytes();
+            let early = pmt::emmc::write(which, info, &many, width).expect("two records");
+            seeds.push(("pmt", format!("early-{which}-{bytes}"), [vec![0; 1024], early.clone()].concat()));
+            seeds.push(("identify", format!("early-{which}-{bytes}"), early));
+        }
+    }
+    for width in [Width::Narrow, Width::Wide, Width::Marked] {
+        let answer = pmt::answer::write(&partitions, width).expect("an answer");
+        seeds.push(("pmt", format!("answer-{}", width.bytes()), answer));
+    }
+}
+
+fn chip_seeds(seeds: &mut Vec<Seed>) {
+    let mut page = vec![0; 2048];
+    Bmt { entries: vec![(7, 510), (9, 509)] }.build(80, &mut page).expect("a small table");
+    page.truncate(600);
+    seeds.push(("bmt", "two".into(), [vec![80], page.clone()].concat()));
+    seeds.push(("identify", "bmt".into(), page.clone()));
+    let geometry = Geometry::new(2048, 64, 64, 8).expect("a small chip");
+    let mut stored = vec![0; 2112];
+    page.resize(2048, 0x5A);
+    encode_page(&page, &[0, 0x10, 0, 0, 1, 1, 0, 0], None, &geometry, &mut stored).expect("a page");
+    seeds.push(("page", "good".into(), stored.clone()));
+    seeds.push(("identify", "page".into(), stored.clone()));
+    stored[3] ^= 0x11;
+    seeds.push(("page", "two-flips".into(), stored));
+}
+
+fn sparse_seeds(seeds: &mut Vec<Seed>) {
+    let content: &[u8] = b"\0\0\0\0\0\0\0\0abcdabcdefghijklmnop\0\0\0\0xyzw";
+    for block in [4, 8] {
+        let Ok(plan) = Plan::of(content, block) else { continue };
+        let mut bytes = Vec::new();
+        let copied: Result<(), ReadError> = plan.write(content, &mut |piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        });
+        copied.expect("bytes in memory");
+        // A checksum and a stretch nobody cares about, which the writer has no use for.
+        bytes[20] += 2;
+        bytes[16] += 1;
+        for chunk in [[0xCAC3_u32, 1, 12].to_vec(), vec![0xCAC4, 0, 16, 0x1234_5678]] {
+            bytes.extend(chunk.into_iter().flat_map(u32::to_le_bytes));
+        }
+        seeds.push(("sparse", format!("blocks-{block}"), bytes.clone()));
+        seeds.push(("identify", format!("sparse-{block}"), bytes));
+    }
+}
+
+/// A container with one entry of two regions (formats.md section 1).
+fn da_seeds(seeds: &mut Vec<Seed>) {
+    let mut file = vec![0; 0x400];
+    let mut put = |at: usize, what: &[u8]| file[at..at + what.len()].copy_from_slice(what);
+    put(0, b"MTK_DOWNLOAD_AGENT");
+    put(0x20, b"MTK_AllInOne_DA_v3.1000.11.1111");
+    put(0x60, &[4, 0, 0, 0, 0x99, 0x88, 0x66, 0x22, 1, 0, 0, 0]);
+    put(0x6C, &[0xDA, 0xDA, 0x75, 0x65, 0, 0x8A, 0, 0xCB, 1, 0xE2]);
+    put(0x6C + 0x12, &[2, 0]);
+    for (slot, word) in
+        [0x148_u32, 0x20, 0x200_0000, 0, 0, 0x168, 0x80, 0x8000_0000, 0x70, 0x10].into_iter().enumerate()
+    {
+        put(0x6C + 0x14 + slot * 4, &word.to_le_bytes());
+    }
+    for target in ["da_file", "identify"] {
+        seeds.push((target, "one-entry".into(), file.clone()));
+    }
+}
+
+fn main() -> std::io::Result<()> {
+    let Some(folder) = std::env::args_os().nth(1) else {
+        return Err(std::io::Error::other("usage: seeds FOLDER"));
+    };
+    let mut seeds = Vec::new();
+    text_seeds(&mut seeds);
+    gpt_seeds(&mut seeds);
+    mbr_seeds(&mut seeds);
+    pmt_seeds(&mut seeds);
+    chip_seeds(&mut seeds);
+    sparse_seeds(&mut seeds);
+    da_seeds(&mut seeds);
+    for (target, name, bytes) in &seeds {
+        let folder = Path::new(&folder).join(target);
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join(format!("seed-{name}")), bytes)?;
+    }
+    println!("{} seeds", seeds.len());
+    Ok(())
+}
