@@ -132,7 +132,8 @@ async fn boot_talk(liar: Liar<'_>) -> Option<()> {
 
 fuzz_target!(|data: &[u8]| {
     let Some((mode, script)) = data.split_first() else { return };
-    let liar = || Liar { script, echo: mode & 4 != 0, echoed: VecDeque::new(), silences: 0, clock: Duration::ZERO };
+    let liar =
+        || Liar { script, echo: mode & 4 != 0, echoed: VecDeque::new(), silences: 0, clock: Duration::ZERO };
     run(async {
         match mode & 3 {
             0 => agent_talk(liar(), Format::G1, mode & 8 != 0).await,

@@ -9,6 +9,7 @@ use bromide_proto::wire::da_file::DaFileError;
 use thiserror::Error;
 
 use crate::save::SaveError;
+use crate::table::TableSource;
 
 /// Why a job ended.
 #[derive(Debug, Error)]
@@ -74,8 +75,18 @@ pub enum JobError {
     /// The map does not fit the chip.
     #[error("the map does not fit this chip: {0}")]
     Map(#[from] PlaceError),
-    /// Partitions are asked for, but there is no map that could name them.
-    #[error("a partition is asked for by name, but there is no map")]
+    /// The phone's own partition table does not fit its chip.
+    #[error("the phone's own partition table ({origin}) does not fit its chip: {error}")]
+    OwnTable {
+        /// Where it was found.
+        origin: TableSource,
+        /// The first contradiction.
+        error: PlaceError,
+    },
+    /// Partitions are asked for, but neither a map nor the phone says where they are.
+    #[error(
+        "partitions are asked for, but there is no map, and the phone keeps no partition table (PMT) of its own"
+    )]
     NoMap,
     /// A range that cannot be read.
     #[error("{0}")]
@@ -101,6 +112,7 @@ impl JobError {
             Self::UnknownFormat { .. } => "da/unknown-format",
             Self::Partition(_) => "map/partition",
             Self::Map(_) => "map/does-not-fit",
+            Self::OwnTable { .. } => "table/does-not-fit",
             Self::NoMap => "map/missing",
             Self::Range(_) => "read/range",
             Self::SameFile(_) => "read/same-file",

@@ -7,6 +7,7 @@ use bromide_proto::chips::Choice;
 
 use crate::readback::Done;
 use crate::rows::Row;
+use crate::table::OwnTable;
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub enum Event<'a> {
     TableOffer(u64, u64),
     /// The agent's report.
     Found(&'a Found),
+    /// The partitions are those of the phone's own table.
+    OwnTable(&'a OwnTable),
     /// A read begins; bytes it will give, its place among all rows (from 1) and their number.
     ReadStart {
         /// What is read.

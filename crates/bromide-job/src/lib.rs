@@ -13,3 +13,4 @@ pub mod rows;
 pub mod save;
 pub mod session;
 pub mod sums;
+pub mod table;

@@ -73,11 +73,26 @@ pub struct Wish {
     pub kind: AddressKind,
 }
 
+impl Wish {
+    /// Whether something must say where partitions lie.
+    #[must_use]
+    pub const fn names_partitions(&self) -> bool {
+        matches!(self.want, Want::Partition { .. } | Want::All { .. })
+    }
+}
+
+/// The chip as maps are held against it.
+#[must_use]
+pub fn chip_shape(geometry: &Geometry, pool_blocks: u32) -> ChipShape {
+    ChipShape { bytes: geometry.chip_bytes(), block_bytes: geometry.block_bytes(), pool_blocks }
+}
+
 /// The files that will be written, in the order of the wishes. Everything that can be refused before there is a
-/// phone is refused here.
+/// phone is refused here. Without a map the phone may name the partitions; what files all of them make is not known
+/// then.
 ///
 /// # Errors
-/// A partition that is not in the map, a partition without a map, two rows into one file.
+/// A partition that is not in the map, two rows into one file.
 pub fn targets(wishes: &[Wish], map: Option<&Map>) -> Result<Vec<PathBuf>, JobError> {
     let mut targets = Vec::new();
     for wish in wishes {
@@ -91,8 +106,10 @@ pub fn targets(wishes: &[Wish], map: Option<&Map>) -> Result<Vec<PathBuf>, JobEr
                 let some = map.partitions.iter().filter(|p| p.size != Size::Stated(0));
                 targets.extend(some.map(|p| folder.join(file_name(&p.name))));
             }
-            (Want::Partition { .. } | Want::All { .. }, None) => return Err(JobError::NoMap),
-            (Want::Range { target, .. } | Want::WholeChip { target }, _) => targets.push(target.clone()),
+            (Want::All { .. }, None) => {}
+            (Want::Partition { target, .. } | Want::Range { target, .. } | Want::WholeChip { target }, _) => {
+                targets.push(target.clone())
+            }
         }
     }
     distinct(targets.iter())?;
@@ -127,8 +144,8 @@ pub fn resolve(
     pool_blocks: u32,
     remarks: &mut dyn FnMut(&str),
 ) -> Result<Vec<Row>, JobError> {
-    let needs_map = wishes.iter().any(|w| matches!(w.want, Want::Partition { .. } | Want::All { .. }));
-    let shape = ChipShape { bytes: geometry.chip_bytes(), block_bytes: geometry.block_bytes(), pool_blocks };
+    let needs_map = wishes.iter().any(Wish::names_partitions);
+    let shape = chip_shape(geometry, pool_blocks);
     // Addresses need no map, so one that does not fit this chip is no reason to refuse them.
     let placement = match map {
         Some(map) if needs_map => Some(map.place(&shape)?),
@@ -342,7 +359,12 @@ mod tests {
     fn names_and_files_are_refused_before_there_is_a_phone() {
         let partition = |name: &str| Want::Partition { name: name.into(), target: "s.img".into() };
         assert!(matches!(early(&[partition("sytem")], Some(SCATTER)), Err(JobError::Partition(_))));
-        assert!(matches!(early(&[partition("system")], None), Err(JobError::NoMap)));
+        assert_eq!(
+            early(&[partition("system")], None).unwrap(),
+            [Path::new("s.img")],
+            "the phone may know it"
+        );
+        assert!(early(&[Want::All { folder: "dump".into() }], None).unwrap().is_empty());
         let into = |target: &str| Want::WholeChip { target: target.into() };
         for second in ["a", "./a", "a.part", "a.report.json", "a.sha256"] {
             assert!(

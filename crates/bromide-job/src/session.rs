@@ -1,7 +1,5 @@
 //! From a cable to a running agent: the steps every job begins with.
 
-use std::time::Duration;
-
 use bromide_nand::Geometry;
 use bromide_proto::agent::{Agent, Found, Setup};
 use bromide_proto::agent_format::{Because, Format};
@@ -20,8 +18,6 @@ pub const DEFAULT_POOL: u32 = 80;
 /// How to begin.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionOptions {
-    /// How long the phone may stay silent before it is believed absent.
-    pub patience: Duration,
     /// Overrules the rule for the agent's wire format.
     pub agent_format: Option<Format>,
     /// Blocks of the bad-block pool at the end of the chip.
@@ -41,18 +37,8 @@ pub struct Session<L> {
 }
 
 impl<L: Link> Session<L> {
-    /// Start sequence, identity, agent, report. Refuses early: nothing is uploaded before the container is
-    /// known to hold an agent for this very chip.
-    pub async fn begin(
-        link: L,
-        da: &AgentFile,
-        options: &SessionOptions,
-        tell: &mut Tell<'_>,
-    ) -> Result<Self, JobError> {
-        Self::greeted(Brom::hello(link, options.patience).await?, da, options, tell).await
-    }
-
-    /// As [`Session::begin`], behind a start sequence that was answered.
+    /// From a phone that answered the start sequence to its running agent: identity, agent, report. Refuses early:
+    /// nothing is uploaded before the container is known to hold an agent for this very chip.
     pub async fn greeted(
         mut brom: Brom<L>,
         da: &AgentFile,

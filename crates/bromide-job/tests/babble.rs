@@ -150,15 +150,14 @@ fn an_agent_is_ended_after_a_failure_so_that_the_next_run_can_begin() {
     let da = da(Format::G2);
     let tell = &mut |_: bromide_job::event::Event<'_>| {};
     bromide_link::run(async {
-        let session = bromide_job::session::Session::begin(&mut link, &da, &session_options(), tell).await;
+        let session = begin(&mut link, &da, &session_options(), tell).await;
         session.unwrap().abandon().await;
     });
     assert_eq!(link.ended(), Some(bromide_phone::Ended::Finished(0)));
     // Also out of the middle of a read.
     let mut link = plug(phone("mt6575", Boot::BootRom, Options::default()));
     bromide_link::run(async {
-        let mut session =
-            bromide_job::session::Session::begin(&mut link, &da, &session_options(), tell).await.unwrap();
+        let mut session = begin(&mut link, &da, &session_options(), tell).await.unwrap();
         let order = bromide_proto::agent::reading::Order {
             shape: bromide_proto::wire::nand_read::Shape::AsStored,
             kind: bromide_proto::wire::nand_read::AddressKind::Logical,

@@ -10,7 +10,6 @@ use bromide_job::agent_file::AgentFile;
 use bromide_job::event::Event;
 use bromide_job::readback::read_rows;
 use bromide_job::rows::resolve;
-use bromide_job::session::Session;
 use bromide_link::run;
 use bromide_phone::{Boot, Options};
 use bromide_proto::agent_format::{Because, Format};
@@ -44,7 +43,7 @@ fn the_2015_container_reads_an_mt6575_with_its_own_agent_and_table() {
             _ => {}
         };
         run(async {
-            let mut session = Session::begin(plug(phone), &da, &session_options(), tell).await.unwrap();
+            let mut session = begin(plug(phone), &da, &session_options(), tell).await.unwrap();
             let (position, record) = session.found.record.unwrap();
             assert_eq!((position, record.index), (69, 0x78));
             let wish = range(start, BLOCK, &file);

@@ -1,4 +1,4 @@
-//! A chip as it leaves the factory: marked bad blocks, the bad-block table, and written pages.
+//! A chip as it leaves the factory: marked bad blocks, bad-block and partition table, and written pages.
 //!
 //! Promises: every written page has real parity, check byte and index (`nand-yaffs2.md` sections 2 and 3); a page
 //! of a replaced block lands in the block that stands for it, with that block's own number as index (section 7).
@@ -8,8 +8,9 @@ use bromide_nand::bmt::{Bmt, FDM_SIGNATURE};
 use bromide_nand::{BadGeometry, Geometry};
 use thiserror::Error;
 
-use crate::model::{Model, Nand};
+use crate::model::{Model, Nand, Partition};
 use crate::nand_chip::{ChipError, NandChip, as_index};
+use crate::pmt;
 
 /// Stored offset of FDM byte 0, the driver's bad-block mark.
 const MARK_AT: usize = 512;
@@ -51,6 +52,9 @@ pub enum FactoryError {
     /// The page could not be laid out.
     #[error(transparent)]
     Encode(#[from] bromide_nand::EncodeError),
+    /// The partition table could not be laid out.
+    #[error("partition table: {0}")]
+    Pmt(String),
     /// The bad-block table could not be laid out.
     #[error(transparent)]
     Table(#[from] bromide_nand::bmt::BmtError),
@@ -95,7 +99,23 @@ impl Factory {
         let mut factory = Self { model: model.clone(), nand, geometry, chip, pending: (0, Vec::new()) };
         factory.mark_bad_blocks()?;
         factory.write_table()?;
+        if model.pmt {
+            factory.write_pmt(0, &model.partitions())?;
+        }
         Ok(factory)
+    }
+
+    /// Writes a partition table (PMT) of these partitions, whatever they say, and its mirror: each into page `page` of
+    /// its block, the first write of a phone's life into page 0 (`formats.md` section 5.1).
+    pub fn write_pmt(&mut self, page: u32, partitions: &[Partition]) -> Result<(), FactoryError> {
+        let blocks =
+            self.nand.pmt_blocks().ok_or_else(|| FactoryError::Pmt("there is no room".to_owned()))?;
+        for (block, signature) in blocks.into_iter().zip([pmt::PT, pmt::MPT]) {
+            let main = pmt::page(signature, partitions, self.nand.page_bytes).map_err(FactoryError::Pmt)?;
+            let spare = pmt::spare(signature, page as u8);
+            self.program_logical(block * self.nand.pages_per_block + page, &main, &spare)?;
+        }
+        Ok(())
     }
 
     /// Writes one page: `main` bytes of the whole page, and the file system's `software` bytes (25 survive).

@@ -17,6 +17,7 @@ mod nand_chip;
 mod options;
 mod pace;
 mod phone;
+mod pmt;
 pub mod serve;
 mod upload;
 mod wire;
@@ -28,7 +29,7 @@ pub use model::{Chip, KnownAgent, Memory, Model, ModelError, Nand, Partition, Re
 pub use nand_chip::{ChipError, NandChip};
 pub use options::{
     Boot, EccDelivery, Faults, Generation, NandFault, Options, ReadFault, ReadFaultKind, SecondStart,
-    UnknownWord,
+    TableAnswer, UnknownWord,
 };
 pub use pace::{Pace, Paced};
 pub use phone::Phone;

@@ -9,6 +9,7 @@ use serde::de::Error as _;
 use thiserror::Error;
 
 use crate::options::Generation;
+use crate::pmt;
 
 const BUILTIN: [(&str, &str); 2] = [
     ("mt6575", include_str!("../../../devices/mt6575.toml")),
@@ -47,6 +48,9 @@ pub struct Model {
     pub name: String,
     /// One line for people.
     pub description: String,
+    /// Whether the phone keeps a partition table (PMT) in the two blocks before the replacement pool.
+    #[serde(default)]
+    pub pmt: bool,
     /// What the chip says about itself.
     pub chip: Chip,
     /// Where programs can be loaded and run.
@@ -189,10 +193,19 @@ impl Model {
 
     /// A model from the text of a model file.
     pub fn from_toml(text: &str) -> Result<Self, ModelError> {
-        let model: Self = toml::from_str(text)?;
-        match model.contradiction() {
-            None => Ok(model),
-            Some(what) => Err(ModelError::Contradiction { name: model.name, what }),
+        toml::from_str::<Self>(text)?.consistent()
+    }
+
+    /// The same phone with or without a partition table (PMT) of its own.
+    pub fn with_pmt(mut self, pmt: bool) -> Result<Self, ModelError> {
+        self.pmt = pmt;
+        self.consistent()
+    }
+
+    fn consistent(self) -> Result<Self, ModelError> {
+        match self.contradiction() {
+            None => Ok(self),
+            Some(what) => Err(ModelError::Contradiction { name: self.name, what }),
         }
     }
 
@@ -216,19 +229,36 @@ impl Model {
 
     fn contradiction(&self) -> Option<String> {
         let nand = &self.nand;
-        nand.contradiction().or_else(|| {
-            let block = u64::from(nand.block_main_bytes());
-            let odd = self.partitions.iter().find(|p| p.bytes == 0 || p.bytes % block != 0);
-            if let Some(odd) = odd {
-                return Some(format!("partition {:?} is not a whole number of blocks", odd.name));
-            }
-            let total = self.partitions.iter().try_fold(0u64, |sum, p| sum.checked_add(p.bytes));
-            let room = u64::from(nand.blocks - nand.pool_blocks) * block;
-            match total {
-                Some(total) if total <= room => None,
-                _ => Some(format!("the partitions need more than the {room} bytes before the pool")),
-            }
-        })
+        nand.contradiction()
+            .or_else(|| {
+                let block = u64::from(nand.block_main_bytes());
+                let odd = self.partitions.iter().find(|p| p.bytes == 0 || p.bytes % block != 0);
+                if let Some(odd) = odd {
+                    return Some(format!("partition {:?} is not a whole number of blocks", odd.name));
+                }
+                let total = self.partitions.iter().try_fold(0u64, |sum, p| sum.checked_add(p.bytes));
+                let room = u64::from(nand.blocks - nand.pool_blocks) * block;
+                match total {
+                    Some(total) if total <= room => None,
+                    _ => Some(format!("the partitions need more than the {room} bytes before the pool")),
+                }
+            })
+            .or_else(|| if self.pmt { self.pmt_contradiction() } else { None })
+    }
+
+    /// Whether the phone can keep a PMT of its own partitions.
+    fn pmt_contradiction(&self) -> Option<String> {
+        let Some([pt, mpt]) = self.nand.pmt_blocks() else {
+            return Some("the chip has no two blocks for a PMT before its pool".to_owned());
+        };
+        let end: u64 = self.partitions.iter().map(|p| p.bytes).sum();
+        if end > u64::from(pt) * u64::from(self.nand.block_main_bytes()) {
+            return Some("the partitions leave no two blocks for the PMT before the pool".to_owned());
+        }
+        if self.nand.is_lost(pt) || self.nand.is_lost(mpt) {
+            return Some(format!("block {pt} or {mpt}, which the PMT needs, is bad and not replaced"));
+        }
+        pmt::page(pmt::PT, &self.partitions(), self.nand.page_bytes).err()
     }
 }
 
@@ -261,6 +291,13 @@ impl Nand {
     #[must_use]
     pub fn first_pool_block(&self) -> u32 {
         self.blocks - self.pool_blocks
+    }
+
+    /// The two logical blocks of the PMT and its mirror: the last before the pool (`formats.md` section 5.1).
+    #[must_use]
+    pub fn pmt_blocks(&self) -> Option<[u32; 2]> {
+        let mpt = self.first_pool_block().checked_sub(1)?;
+        Some([mpt.checked_sub(1)?, mpt])
     }
 
     /// The block that holds the bytes of a logical block.
@@ -378,5 +415,19 @@ mod tests {
         assert!(refused("page_bytes = 2048", "page_bytes = 1000").contains("page_bytes"));
         assert!(refused("b20dde0065758a00", "b20d").contains("hexadecimal"));
         assert!(refused("hw_code", "hw_kode").contains("hw_kode"));
+    }
+
+    #[test]
+    fn a_partition_table_needs_its_two_blocks_and_names_that_fit() {
+        let with = |from: &str, to: &str| {
+            let text = BUILTIN[0].1.replacen("pmt = false", "pmt = true", 1);
+            assert!(text.contains("pmt = true") && text.contains(from), "{from:?}");
+            Model::from_toml(&text.replacen(from, to, 1))
+        };
+        assert!(with("pmt", "pmt").unwrap().pmt);
+        let refused = |from, to| with(from, to).expect_err("must be refused").to_string();
+        assert!(refused("bytes = 0x07f20000", "bytes = 0x07f60000").contains("two blocks"));
+        assert!(refused("bad_blocks = [1000, 2600,", "bad_blocks = [1000, 4014,").contains("4014"));
+        assert!(refused("name = \"misc\"", "name = \"mi sc\"").contains("mi sc"));
     }
 }

@@ -96,6 +96,20 @@ pub enum SecondStart {
     Complement,
 }
 
+/// What the agent says to A2 where the chip has a partition table (`da-legacy.md` section 10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TableAnswer {
+    /// Records of 96 bytes: the agent of the MT6575.
+    #[default]
+    Marked,
+    /// Records of 88 bytes: other agents, 64 bits wide.
+    Wide,
+    /// Records of 76 bytes: other agents, 32 bits wide.
+    Narrow,
+    /// It does not find the table and says so.
+    Refused,
+}
+
 /// How the phone behaves; the default is a healthy phone held in its BootROM.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -115,6 +129,8 @@ pub struct Options {
     pub second_start: SecondStart,
     /// Final status of write32: 0000 or 0001, both mean success (`brom-preloader.md` section 2).
     pub write32_status: u16,
+    /// What the agent says of a partition table on the chip.
+    pub table: TableAnswer,
     /// What is broken.
     pub faults: Faults,
 }
@@ -130,6 +146,7 @@ impl Default for Options {
             preloader_patience: Some(Duration::from_secs(3)),
             second_start: SecondStart::Silent,
             write32_status: 0,
+            table: TableAnswer::Marked,
             faults: Faults::default(),
         }
     }

@@ -59,6 +59,8 @@ pub mod da {
     pub const USB_STATUS: u8 = 0x72;
     /// Switch to high speed.
     pub const USB_SETUP: u8 = 0x70;
+    /// Partition table (PMT) of a NAND phone.
+    pub const PARTITION_TABLE: u8 = 0xa2;
     /// Finish.
     pub const FINISH: u8 = 0xd9;
     /// FAT information; the G1 host sends it before a read.

@@ -42,7 +42,7 @@ pub(crate) enum Command {
     // A text here would hide the longer one of the arguments' own type.
     Read(Read),
     ReadList(ReadList),
-    /// Show what phone is on the cable: chip, versions, security, every storage its agent finds
+    /// Show what phone is on the cable: chip, versions, security, storages, its own partition table
     Info(Info),
     /// Look into Download Agent files
     #[command(subcommand)]
@@ -67,7 +67,8 @@ pub(crate) struct Cable {
     ///
     /// auto waits for the first serial port of a MediaTek phone in BootROM or preloader mode (Linux).
     /// Keys of a virtual phone: flash=FILE, link=none|full-speed|high-speed, ecc=raw|corrected, agent=g1|g2,
-    /// boot=bootrom|preloader, seed=N.
+    /// boot=bootrom|preloader, seed=N,
+    /// pmt=no|yes|pages (a partition table of its own; pages: on the chip only, the agent does not tell it).
     #[arg(long, value_name = "WHERE", default_value = "auto")]
     pub(crate) via: Via,
     /// Download Agent container (the vendor's DA file)
@@ -133,18 +134,21 @@ pub(crate) struct Pages {
 ///
 ///   bromide read --all --map MT6575_scatter.txt --da DA.bin -o dump/
 ///
+///   bromide read --all --da DA.bin -o dump/
+///
 ///   bromide read --at 0x13a0000 --len 0x20000 --da DA.bin -o piece.bin
 ///
-/// The map is /proc/mtd of the running phone (adb shell cat /proc/mtd) or a scatter file.
-/// Addresses need no map.
+/// The map is /proc/mtd of the running phone (adb shell cat /proc/mtd), a scatter file, or whatever
+/// else bromide map show can read. Without a map the phone's own partition table (PMT) is used; a
+/// phone that was never partitioned anew has none, and the error says so. Addresses need no map.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Read {
     /// Partition, by the map's name or a usual alias (system = ANDROID, boot = BOOTIMG, userdata = USRDATA)
-    #[arg(required_unless_present_any = ["all", "at", "chip"], requires = "map")]
+    #[arg(required_unless_present_any = ["all", "at", "chip"])]
     pub(crate) partition: Option<String>,
     /// Every partition of the map, one file each
-    #[arg(long, conflicts_with_all = ["partition", "at", "chip"], requires = "map")]
+    #[arg(long, conflicts_with_all = ["partition", "at", "chip"])]
     pub(crate) all: bool,
     /// The whole chip
     #[arg(long, conflicts_with_all = ["partition", "at"])]
@@ -155,7 +159,7 @@ pub(crate) struct Read {
     /// Main-area bytes to read
     #[arg(long, value_name = "LENGTH", requires = "at", value_parser = bytes)]
     pub(crate) len: Option<u64>,
-    /// Partition map: /proc/mtd text or a scatter file
+    /// Partition map: /proc/mtd text or a scatter file [default: the phone's own table, where it keeps one]
     #[arg(long, value_name = "FILE")]
     pub(crate) map: Option<PathBuf>,
     /// File to write, or the folder with --all [default: NAME.img, or dump with --all]
@@ -176,15 +180,15 @@ pub(crate) struct Read {
 ///   system.img,   0,          system
 ///
 /// FLAGS are the vendor tool's numbers: 0 as stored with spare, 1 main bytes only, 4 spare last;
-/// add the word physical to pass by the bad-block table. START may be a partition's name when
-/// --map is given; LENGTH is then left out. Lines that begin with # are skipped. Files are placed
-/// relative to the folder given by -o.
+/// add the word physical to pass by the bad-block table. START may be a partition's name, by the
+/// map or by the phone's own partition table; LENGTH is then left out. Lines that begin with # are
+/// skipped. Files are placed relative to the folder given by -o.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct ReadList {
     /// The list
     pub(crate) list: PathBuf,
-    /// Partition map, where the list names partitions
+    /// Partition map, where the list names partitions [default: the phone's own table, where it keeps one]
     #[arg(long, value_name = "FILE")]
     pub(crate) map: Option<PathBuf>,
     /// Folder to write into

@@ -4,7 +4,9 @@
 
 use std::time::{Duration, Instant};
 
+use bromide_image::table::pmt::Which;
 use bromide_job::event::Event;
+use bromide_job::table::{OwnTable, TableSource};
 use bromide_proto::brom::Boot;
 use serde_json::{Value, json};
 
@@ -79,6 +81,7 @@ impl Json {
             Event::AgentUpload(done, total) => json!({"event": "agent-upload", "done": done, "total": total}),
             Event::TableOffer(done, total) => json!({"event": "table", "done": done, "total": total}),
             Event::Found(found) => found_value(found),
+            Event::OwnTable(table) => table_value(table),
             Event::ReadStart { row, bytes, number, of } => json!({
                 "event": "read-start",
                 "name": row.name,
@@ -114,6 +117,21 @@ fn found_value(found: &bromide_proto::agent::Found) -> Value {
         "nor": {"status": found.report.nor.status, "bytes": found.report.nor.size},
         "emmc": {"status": found.report.emmc.status, "user_bytes": found.report.emmc.user},
         "sd": {"status": found.report.sd.status, "bytes": found.report.sd.size},
+    })
+}
+
+fn table_value(table: &OwnTable) -> Value {
+    let partitions = &table.placement.partitions;
+    json!({
+        "event": "partition-table",
+        "source": match table.source {
+            TableSource::Agent => "agent",
+            TableSource::Pages(Which::Pt) => "pages",
+            TableSource::Pages(Which::Mpt) => "mirror-pages",
+        },
+        "partitions": partitions.iter().map(|it| json!({
+            "name": it.name, "start": format!("{:#x}", it.start), "bytes": it.size,
+        })).collect::<Vec<_>>(),
     })
 }
 

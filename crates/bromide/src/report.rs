@@ -207,7 +207,12 @@ fn job_advice(error: &JobError, via: &Via) -> Option<String> {
         JobError::Map(_) => {
             "check that the map belongs to this phone; --at and --len read by address without any map".into()
         }
-        JobError::NoMap => "give one with --map: /proc/mtd text or a scatter file".into(),
+        JobError::OwnTable { .. } => {
+            "give a map that fits with --map: a scatter file or /proc/mtd text; or read by address: --at and --len".into()
+        }
+        JobError::NoMap => {
+            "give a map with --map: a scatter file or /proc/mtd text; or read by address: --at and --len".into()
+        }
         JobError::Range(_) => "bromide info shows the size of the chip and of its pages".into(),
         JobError::SameFile(_) => "give each row a file of its own".into(),
         JobError::Save(save) => save_advice(save),

@@ -62,6 +62,11 @@ impl Screen {
             Event::AgentUpload(done, total) => self.upload(*done, *total),
             Event::TableOffer(..) => {}
             Event::Found(found) => self.storages(found),
+            Event::OwnTable(table) => self.say(&format!(
+                "Table   {} partitions from the phone's own partition table ({})",
+                table.placement.partitions.len(),
+                table.source
+            )),
             Event::ReadStart { row, bytes, number, of } => {
                 let place = if *of > 1 { format!(" ({number} of {of})") } else { String::new() };
                 self.begin(&format!("{}{place}", row.name), *bytes, "green");

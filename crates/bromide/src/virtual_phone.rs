@@ -6,6 +6,7 @@ use std::str::FromStr;
 use bromide_link::Cancel;
 use bromide_phone::{
     Boot, Clock, EccDelivery, Factory, Filling, Generation, Model, NandChip, Options, Pace, Phone, PhoneLink,
+    TableAnswer,
 };
 
 use crate::demo_flash::{self, BuildError};
@@ -28,6 +29,29 @@ pub(crate) struct Spec {
     pub(crate) boot: Boot,
     /// Decides the contents of a chip in memory.
     pub(crate) seed: u64,
+    /// Overrules the model's word on its partition table.
+    pub(crate) pmt: Option<Pmt>,
+}
+
+/// Whether a phone keeps a partition table of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pmt {
+    No,
+    Yes,
+    /// On the chip, but its agent does not tell it.
+    Pages,
+}
+
+impl FromStr for Pmt {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "no" => Ok(Self::No),
+            "yes" => Ok(Self::Yes),
+            "pages" => Ok(Self::Pages),
+            _ => Err(format!("{text:?} is none of no, yes, pages")),
+        }
+    }
 }
 
 impl FromStr for Spec {
@@ -56,9 +80,10 @@ impl Spec {
                 "agent" => self.agent = Some(value.parse().map_err(said)?),
                 "boot" => self.boot = value.parse().map_err(said)?,
                 "seed" => self.seed = value.parse().map_err(|_| format!("seed: \"{value}\" is no number"))?,
+                "pmt" => self.pmt = Some(value.parse().map_err(|e| format!("pmt: {e}"))?),
                 _ => {
                     return Err(format!(
-                        "unknown key \"{key}\"; known are flash, link, ecc, agent, boot, seed"
+                        "unknown key \"{key}\"; known are flash, link, ecc, agent, boot, seed, pmt"
                     ));
                 }
             }
@@ -66,13 +91,18 @@ impl Spec {
         Ok(())
     }
 
-    /// The model, built in or from its file.
+    /// The model, built in or from its file, with the partition table it was given here.
     fn model(&self) -> Result<Model, String> {
-        if self.model.ends_with(".toml") || self.model.contains('/') {
+        let model = if self.model.ends_with(".toml") || self.model.contains('/') {
             let text = std::fs::read_to_string(&self.model).map_err(|e| format!("{}: {e}", self.model))?;
-            return Model::from_toml(&text).map_err(|e| format!("{}: {e}", self.model));
+            Model::from_toml(&text).map_err(|e| format!("{}: {e}", self.model))?
+        } else {
+            Model::builtin(&self.model).map_err(|e| e.to_string())?
+        };
+        match self.pmt {
+            None => Ok(model),
+            Some(pmt) => model.with_pmt(pmt != Pmt::No).map_err(|e| e.to_string()),
         }
-        Model::builtin(&self.model).map_err(|e| e.to_string())
     }
 
     /// Says that making the phone will take a while, if it will.
@@ -94,7 +124,9 @@ impl Spec {
             None => example(&model, self.seed)
                 .map_err(|e| Failure::new("phone/model", exit::USAGE, e, "correct the model file"))?,
         };
-        let options = Options { boot: self.boot, agent: self.agent, ecc: self.ecc, ..Options::default() };
+        let table = if self.pmt == Some(Pmt::Pages) { TableAnswer::Refused } else { TableAnswer::default() };
+        let options =
+            Options { boot: self.boot, agent: self.agent, ecc: self.ecc, table, ..Options::default() };
         Ok(Phone::new(model, chip, options))
     }
 
@@ -134,9 +166,10 @@ mod tests {
 
     #[test]
     fn every_key_of_the_help_text_is_understood() {
-        let spec: Spec = "mt6577?flash=a b.bin&link=full-speed&ecc=corrected&agent=g1&boot=preloader&seed=9"
-            .parse()
-            .unwrap();
+        let spec: Spec =
+            "mt6577?flash=a b.bin&link=full-speed&ecc=corrected&agent=g1&boot=preloader&seed=9&pmt=pages"
+                .parse()
+                .unwrap();
         assert_eq!(
             spec,
             Spec {
@@ -147,6 +180,7 @@ mod tests {
                 agent: Some(Generation::G1),
                 boot: Boot::Preloader,
                 seed: 9,
+                pmt: Some(Pmt::Pages),
             }
         );
     }
@@ -158,6 +192,7 @@ mod tests {
             ("mt6575?x=1", "unknown key"),
             ("mt6575?link=usb3", "full-speed"),
             ("mt6575?seed=x", "no number"),
+            ("mt6575?pmt=perhaps", "pages"),
             ("mt6575?flash", "KEY=VALUE"),
         ] {
             assert!(text.parse::<Spec>().unwrap_err().contains(said), "{text}");

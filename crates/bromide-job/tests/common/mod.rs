@@ -4,17 +4,20 @@
 use std::path::Path;
 use std::time::Duration;
 
+use bromide_image::map::Map;
 use bromide_job::agent_file::AgentFile;
 use bromide_job::error::JobError;
-use bromide_job::event::Event;
+use bromide_job::event::{Event, Tell};
 use bromide_job::readback::{Done, ReadOptions, read_rows};
-use bromide_job::rows::{Want, Wish, resolve};
+use bromide_job::rows::{Want, Wish};
 use bromide_job::session::{Session, SessionOptions};
+use bromide_job::table::rows_on_phone;
 use bromide_link::run;
 use bromide_phone::{
     Boot, Clock, Factory, Filling, Generation, Model, NandChip, Options, Phone, PhoneLink, demo_agent,
 };
 use bromide_proto::agent_format::Format;
+use bromide_proto::brom::Brom;
 use bromide_proto::link::Link;
 use bromide_proto::wire::nand_read::{AddressKind, Shape};
 
@@ -56,7 +59,7 @@ pub fn plug(phone: Phone) -> PhoneLink {
 }
 
 pub fn session_options() -> SessionOptions {
-    SessionOptions { patience: Duration::from_secs(5), agent_format: None, pool_blocks: 80 }
+    SessionOptions { agent_format: None, pool_blocks: 80 }
 }
 
 pub fn read_options() -> ReadOptions {
@@ -77,6 +80,17 @@ pub struct Outcome {
     pub told: Vec<String>,
 }
 
+/// A session from the start sequence on, the phone being given five seconds to answer it.
+pub async fn begin<L: Link>(
+    link: L,
+    da: &AgentFile,
+    options: &SessionOptions,
+    tell: &mut Tell<'_>,
+) -> Result<Session<L>, JobError> {
+    let brom = Brom::hello(link, Duration::from_secs(5)).await?;
+    Session::greeted(brom, da, options, tell).await
+}
+
 /// A whole job: session, rows, finish.
 pub fn job<L: Link>(
     link: L,
@@ -85,14 +99,27 @@ pub fn job<L: Link>(
     wishes: &[Wish],
     options: &ReadOptions,
 ) -> Outcome {
+    job_by(link, da, session, wishes, None, options)
+}
+
+/// The same with a map.
+pub fn job_by<L: Link>(
+    link: L,
+    da: &AgentFile,
+    session: &SessionOptions,
+    wishes: &[Wish],
+    map: Option<&Map>,
+    options: &ReadOptions,
+) -> Outcome {
     let mut told = Vec::new();
     let tell = &mut |event: Event<'_>| match event {
         Event::Warning(text) | Event::Note(text) => told.push(text.to_owned()),
+        Event::OwnTable(table) => told.push(format!("by {}", table.source)),
         _ => {}
     };
     let result = run(async {
-        let mut open = Session::begin(link, da, session, tell).await?;
-        let rows = resolve(wishes, None, &open.geometry()?, session.pool_blocks, &mut |_| {})?;
+        let mut open = begin(link, da, session, tell).await?;
+        let rows = rows_on_phone(&mut open, wishes, map, tell).await?;
         let done = read_rows(&mut open, &rows, options, tell).await?;
         open.finish(tell).await;
         Ok(done)

@@ -47,7 +47,8 @@ impl<L: Link> Session<'_, L> {
                 self.ack().await
             }
             0x63 => self.refuse(status::NO_SD).await,
-            0xa2 | 0xa5 => self.refuse(status::NO_PARTITION_TABLE).await,
+            0xa2 => self.partition_table().await,
+            0xa5 => self.refuse(status::NO_PARTITION_TABLE).await,
             0xa3 => self.bad_block_rows().await,
             0xa7 => {
                 self.wire.byte().await?;

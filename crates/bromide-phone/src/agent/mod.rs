@@ -7,6 +7,7 @@
 mod bad_blocks;
 mod commands;
 mod nand;
+mod partition_table;
 mod read_back;
 mod report;
 mod start;

@@ -2,7 +2,7 @@
 //!
 //! Facts: `da-legacy-device.md` sections 3 and 5.1, `nand-yaffs2.md` section 1.
 
-use bromide_nand::ecc::correct_sector;
+use bromide_nand::ecc::{SectorState, correct_sector};
 
 use super::bad_blocks::Table;
 use super::start::Pool;
@@ -152,6 +152,29 @@ impl NandPart {
         read_stored(chip, chip_page, &mut page, self.stored_page()).ok()?;
         repair(EccDelivery::Corrected, &mut page, self.stored_page());
         Some(page)
+    }
+
+    /// As [`Self::own_page`], unless a sector is beyond repair or a part of the page was never written.
+    pub(super) fn good_page(&self, chip: &NandChip, chip_page: u32) -> Option<Vec<u8>> {
+        let mut page = vec![0; self.stored_page()];
+        read_stored(chip, chip_page, &mut page, self.stored_page()).ok()?;
+        let sectors = page.as_chunks_mut::<{ SECTOR + 16 }>();
+        if !sectors.1.is_empty() {
+            return None;
+        }
+        for sector in sectors.0 {
+            let (data, spare) = sector.split_at_mut(SECTOR);
+            let state = correct_sector(data.try_into().ok()?, spare.try_into().ok()?);
+            if !matches!(state, SectorState::Clean | SectorState::Correctable { .. }) {
+                return None;
+            }
+        }
+        Some(page)
+    }
+
+    /// The free spare bytes of a stored page as the driver presents them: seven of each sector behind its mark.
+    pub(super) fn free_bytes(&self, stored: &[u8]) -> Vec<u8> {
+        self.sectors(stored).flat_map(|(_, spare)| &spare[1..8]).copied().collect()
     }
 
     fn sectors<'a>(&self, page: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {

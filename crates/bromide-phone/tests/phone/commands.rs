@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use bromide_phone::{Ended, Factory, Generation, NandChip, Options};
+use bromide_phone::{Ended, Factory, Generation, Model, NandChip, Options, TableAnswer};
 
 use crate::host::{Plugged, blank, mt6575, plug, plug_phone, unplug};
 
@@ -119,6 +119,84 @@ fn the_bad_block_rows_are_told() {
     let mut host = plug(model, chip, Options::default());
     host.reach_commands(Generation::G2);
     host.play("H A3 D 5A 01 03E8 0FB0 H 5A H 72 D 5A 00");
+}
+
+/// The model with a partition table, its chip, and the records A2 must give, written from da-legacy.md section 10.
+fn with_table() -> (Model, NandChip, Vec<u8>) {
+    let model = mt6575().with_pmt(true).unwrap();
+    let chip = Factory::new(&model, NandChip::blank(&model.nand)).unwrap().finish().unwrap();
+    let records = model.partitions().into_iter().flat_map(|it| {
+        let mut record = it.name.into_bytes();
+        record.resize(64, 0);
+        for number in [it.bytes, u64::MAX, it.start, 0] {
+            record.extend(number.to_le_bytes());
+        }
+        record
+    });
+    let records = records.collect();
+    (model, chip, records)
+}
+
+#[test]
+fn the_partition_table_is_told_in_records_of_96_bytes() {
+    for generation in [Generation::G1, Generation::G2] {
+        let (model, chip, records) = with_table();
+        let mut host = plug(model, chip, Options::default());
+        host.reach_commands(generation);
+        for _ in 0..2 {
+            // 14 partitions of 0x60 bytes
+            host.play("H A2 D 5A 00000540 H 5A D");
+            host.expect(&records);
+            host.play("H 5A H 72 D 5A 00");
+        }
+        host.play("H A2 D 5A 00000540 H 96 H 72 D 5A 00");
+        host.play("H A5 D A5 0000040D");
+    }
+}
+
+#[test]
+fn other_agents_have_shorter_records_or_find_no_table() {
+    for (table, length) in [
+        (TableAnswer::Wide, Some(14 * 0x58)),
+        (TableAnswer::Narrow, Some(14 * 0x4c)),
+        (TableAnswer::Refused, None),
+    ] {
+        let (model, chip, records) = with_table();
+        let mut host = plug(model, chip, Options { table, ..Options::default() });
+        host.reach_commands(Generation::G2);
+        let Some(length) = length else {
+            host.play("H A2 D A5 0000040D");
+            continue;
+        };
+        host.play(&format!("H A2 D 5A {length:08X} H 5A D"));
+        let heard = host.hear(length);
+        assert_eq!(heard[..64], records[..64]);
+        host.play("H 5A H 72 D 5A 00");
+    }
+}
+
+#[test]
+fn a_table_beyond_repair_is_told_from_its_mirror_and_both_beyond_repair_are_none() {
+    let (model, mut chip, records) = with_table();
+    // formats.md section 3.3: blocks 4014 and 4015
+    (0..5).for_each(|n| chip.flip(4014 * 64, 100 + n, 1).unwrap());
+    let ask = |chip: NandChip| {
+        let mut host = plug(model.clone(), chip, Options::default());
+        host.reach_commands(Generation::G2);
+        host.play("H A2 D");
+        let first = host.hear(5);
+        if first == [0x5a, 0, 0, 5, 0x40] {
+            host.play("H 5A D");
+            host.expect(&records);
+            host.play("H 5A");
+        }
+        host.play("H 72 D 5A 00");
+        (first[0], unplug(host).0.chip)
+    };
+    let (answer, mut chip) = ask(chip);
+    assert_eq!(answer, 0x5a);
+    (0..5).for_each(|n| chip.flip(4015 * 64, 600 + n, 1).unwrap());
+    assert_eq!(ask(chip).0, 0xa5);
 }
 
 #[test]

@@ -6,11 +6,13 @@
 //! 5A 00000038, count, 5A         NAND table: record -> 69 (no) or 5A (that is the chip)
 //! report, 5A, 2 words, C1        what the agent found
 //! DF ...                         read back, see [`reading`]
+//! A2                             partition table, see [`partition_table`]
 //! D9                             finish
 //! ```
 //! Sources: `da-legacy-observed.md` sections 3 to 7 (what the host sends), `da-legacy-device.md` sections 2 to 5
 //! and 12 (what the agent answers). Untested on hardware.
 
+pub mod partition_table;
 pub mod reading;
 
 use crate::agent_format::Format;
@@ -48,6 +50,9 @@ const TAIL_LATE: Duration = Duration::from_secs(120);
 const ANSWER: Duration = Duration::from_secs(10);
 /// The same where the agent may not be there any more.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
+/// Tries to find the agent in its command loop, and patience for its answer there.
+const RESYNCS: u32 = 3;
+const RESYNC: Duration = Duration::from_secs(2);
 /// Silence that ends a drain.
 const QUIET: Duration = Duration::from_millis(200);
 /// Silence after `5A 00` that shows it to be an answer and not the beginning of page data.
@@ -163,6 +168,24 @@ impl<L: Link> Agent<L> {
             (heard, 0) => Loop::Elsewhere(heard.to_vec()),
             (_, more) => Loop::Elsewhere(vec![0; more.saturating_add(answer.len())]),
         })
+    }
+
+    /// Brings the agent back into its command loop, whatever it is doing: drain, `96`, drain, then `72` and exactly
+    /// its answer. `last` is why, for the error.
+    ///
+    /// # Errors
+    /// The cable failed, or the agent was not found in its loop in three tries.
+    pub async fn recall(&mut self, last: &str) -> Result<(), Error> {
+        self.talk.step = "bring the agent back to its commands";
+        for _ in 0..RESYNCS {
+            self.talk.drain(QUIET).await?;
+            self.talk.send(&[da::STOP]).await?;
+            self.talk.drain(QUIET).await?;
+            if let Loop::There(_) = self.in_loop(RESYNC).await? {
+                return Ok(());
+            }
+        }
+        Err(self.talk.fail(ErrorKind::NoRecovery { last: last.into() }))
     }
 
     /// `F0`, which the G1 host sends before a read; the answer does not matter.

@@ -15,7 +15,7 @@
 //! After a recovery short stretches are asked for in smaller packets until some went well, so that one bad place
 //! costs little and a page that never comes is found and named.
 
-use super::{ANSWER, Agent, Loop, QUIET};
+use super::{ANSWER, Agent, Loop, RESYNCS};
 use crate::agent_format::Format;
 use crate::codes::da;
 use crate::error::{Error, ErrorKind};
@@ -36,9 +36,6 @@ const RECOVERIES: u32 = 6;
 /// Recoveries a usable cable may need: so many, and one more for each of these many bytes.
 const FREE_RECOVERIES: u64 = 50;
 const BYTES_A_RECOVERY: u64 = 1 << 20;
-/// Tries to find the agent in its command loop, and patience for its answer there.
-const RESYNCS: u32 = 3;
-const RESYNC: Duration = Duration::from_secs(2);
 /// Pages asked for in smaller packets after a recovery.
 const STRETCH: u64 = 64;
 /// Stretches that must go well before packets grow again.
@@ -315,18 +312,9 @@ impl<L: Link> Reading<'_, L> {
             let kind = ErrorKind::BadCable { recoveries: self.recoveries, last: self.last.clone() };
             return Err(self.agent.talk.fail(kind));
         }
-        self.agent.talk.step = "recover the read";
-        for _ in 0..RESYNCS {
-            self.agent.talk.drain(QUIET).await?;
-            self.agent.talk.send(&[da::STOP]).await?;
-            self.agent.talk.drain(QUIET).await?;
-            if let Loop::There(_) = self.agent.in_loop(RESYNC).await? {
-                self.state = State::Idle;
-                return Ok(());
-            }
-        }
-        let last = core::mem::take(&mut self.last);
-        Err(self.agent.talk.fail(ErrorKind::NoRecovery { last }))
+        self.agent.recall(&self.last).await?;
+        self.state = State::Idle;
+        Ok(())
     }
 
     /// Makes sure that the agent thinks the request is over too. Otherwise a packet was lost or doubled without

@@ -1,11 +1,14 @@
 //! `info`: who is on the cable.
 
+use bromide_image::map::Placed;
 use bromide_job::error::JobError;
-use bromide_job::event::Event;
+use bromide_job::event::{Event, Tell};
 use bromide_job::session::{DEFAULT_POOL, Session};
+use bromide_job::table::{OwnTable, own_table};
 use bromide_link::{Cancel, run};
 use bromide_proto::agent::{Found, Speed};
 use bromide_proto::brom::Identity;
+use bromide_proto::link::Link;
 
 use crate::cli;
 use crate::cmd::read::{container, end, plug_in, session_options};
@@ -26,12 +29,13 @@ pub(crate) fn info(args: cli::Info, front: &mut Front, cancel: &Cancel) -> Resul
         Event::Found(_) if matches!(front, Front::Screen(_)) => {}
         event => front.tell(&event),
     };
-    let (identity, found, speed) = run(async {
+    let (identity, found, speed, table) = run(async {
         let mut session = Session::greeted(brom, &da, &options, tell).await?;
-        let speed = session.agent().speed().await.map_err(JobError::Talk);
+        let more = more(&mut session, tell).await;
         let (identity, found) = (session.identity, session.found.clone());
-        end(session, speed.is_ok(), cancel, tell).await;
-        Ok::<_, JobError>((identity, found, speed?))
+        end(session, more.is_ok(), cancel, tell).await;
+        let (speed, table) = more?;
+        Ok::<_, JobError>((identity, found, speed, table))
     })
     .map_err(|e| Failure::of_job(&e, &cable.via))?;
     match front {
@@ -41,10 +45,43 @@ pub(crate) fn info(args: cli::Info, front: &mut Front, cancel: &Cancel) -> Resul
                 "event": "link", "speed": speed, "agent": agent_version(&found),
                 "random_id": bromide_job::agent_file::hex(&found.report.ram.random_id),
             }));
+            if let Some(table) = &table {
+                json.tell(&Event::OwnTable(table));
+            }
             Ok(())
         }
-        Front::Screen(_) => out::result(&lines(&identity, &found, speed)),
+        Front::Screen(_) => {
+            let mut lines = lines(&identity, &found, speed);
+            lines.extend(table.iter().flat_map(table_lines));
+            out::result(&lines)
+        }
     }
+}
+
+/// What is asked of a running agent: the link, and the phone's own partition table, which is no matter of success.
+async fn more<L: Link>(
+    session: &mut Session<L>,
+    tell: &mut Tell<'_>,
+) -> Result<(Speed, Option<OwnTable>), JobError> {
+    let speed = session.agent().speed().await?;
+    if session.found.report.nand.status != 0 {
+        return Ok((speed, None));
+    }
+    match own_table(session, tell).await {
+        Ok(table) => Ok((speed, table)),
+        Err(e @ JobError::OwnTable { .. }) => {
+            tell(Event::Warning(&e.to_string()));
+            Ok((speed, None))
+        }
+        Err(e) => Err(e),
+    }
+}
+
+fn table_lines(table: &OwnTable) -> Vec<String> {
+    let partitions = &table.placement.partitions;
+    let head = format!("Table   {} partitions of the phone's own ({})", partitions.len(), table.source);
+    let line = |it: &Placed| format!("        {:#010x} {:#010x} {}", it.start, it.size, it.name);
+    [head].into_iter().chain(partitions.iter().map(line)).collect()
 }
 
 fn lines(identity: &Identity, found: &Found, speed: Speed) -> Vec<String> {

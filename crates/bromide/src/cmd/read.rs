@@ -13,6 +13,7 @@ use bromide_job::readback::{Done, ReadOptions, read_rows};
 use bromide_job::rows::{self, Want, Wish};
 use bromide_job::save::SaveOptions;
 use bromide_job::session::{DEFAULT_POOL, Session, SessionOptions};
+use bromide_job::table::rows_on_phone;
 use bromide_link::{Cancel, run};
 use bromide_proto::brom::Brom;
 use bromide_proto::error::ErrorKind;
@@ -78,7 +79,7 @@ pub(crate) fn read_job(
     for note in map.iter().flat_map(|m| &m.notes) {
         front.tell(&Event::Note(note));
     }
-    let targets = rows::targets(wishes, map).map_err(|e| Failure::of_job(&e, via))?;
+    let mut targets = rows::targets(wishes, map).map_err(|e| Failure::of_job(&e, via))?;
     let da = container(cable, front)?;
     has_readable_chip(&da, cable)?;
     places(&targets, job)?;
@@ -90,9 +91,8 @@ pub(crate) fn read_job(
     run(async {
         let mut session = Session::greeted(brom, &da, &session, tell).await?;
         let read = async {
-            let geometry = session.geometry()?;
-            let note = &mut |text: &str| tell(Event::Note(text));
-            let rows = rows::resolve(wishes, map.as_ref(), &geometry, pool, note)?;
+            let rows = rows_on_phone(&mut session, wishes, map.as_ref(), tell).await?;
+            targets = rows.iter().map(|row| row.target.clone()).collect();
             read_rows(&mut session, &rows, options, tell).await
         };
         let read = read.await;
@@ -131,7 +131,11 @@ fn places(targets: &[PathBuf], job: &Job) -> Result<(), Failure> {
         let place = SaveOptions { force: job.options.force, expected_bytes: 0, check: None };
         place.check(target).map_err(|e| Failure::of_save(&e))?;
     }
-    let folders: BTreeSet<&Path> = targets.iter().map(|target| folder_of(target)).collect();
+    let mut folders: BTreeSet<&Path> = targets.iter().map(|target| folder_of(target)).collect();
+    if folders.is_empty() {
+        // Which files there will be only the phone can tell.
+        folders.extend(job.folder.as_deref());
+    }
     folders.into_iter().try_for_each(writable)
 }
 
@@ -207,11 +211,7 @@ pub(crate) fn plug_in(cable: &Cable, front: &mut Front, cancel: &Cancel) -> Resu
 
 /// How the session begins, from the command line.
 pub(crate) fn session_options(cable: &Cable, pool_blocks: u32) -> SessionOptions {
-    SessionOptions {
-        patience: Duration::from_secs(cable.wait),
-        agent_format: cable.agent_format.map(Into::into),
-        pool_blocks,
-    }
+    SessionOptions { agent_format: cable.agent_format.map(Into::into), pool_blocks }
 }
 
 fn want(args: &Read) -> Result<Want, Failure> {

@@ -42,6 +42,23 @@ fn info_shows_chip_agent_and_storage_on_standard_output() {
 }
 
 #[test]
+fn info_shows_the_partition_table_of_a_phone_that_keeps_one() {
+    let bench = Bench::new();
+    for (keys, from) in [("pmt=yes", "(PMT, by A2)"), ("pmt=pages", "(PMT, found in its pages)")] {
+        let out = bench.run(&format!("info --da g2.bin --via phone:mt6575?{keys}")).good().out;
+        assert!(out.contains(&format!("Table   14 partitions of the phone's own {from}\n")), "{out}");
+        assert!(out.contains("        0x013a0000 0x12700000 system\n"), "{out}");
+        let events = bench.run(&format!("info --json --da g1.bin --via phone:mt6575?{keys}")).good().events();
+        let table = events.iter().find(|event| event["event"] == "partition-table").unwrap();
+        assert_eq!(table["partitions"][13]["name"], "userdata");
+        assert_eq!(table["partitions"][13]["start"], "0x176a0000");
+        assert_eq!(table["partitions"][13]["bytes"], 0x7f2_0000);
+    }
+    let out = bench.run("info --da g2.bin --via phone:mt6575").good().out;
+    assert!(!out.contains("Table"), "{out}");
+}
+
+#[test]
 fn info_names_a_phone_that_cannot_be_read() {
     let bench = Bench::new();
     let locked = crate::bench::MT6575.replace("target_config = 0x00000000", "target_config = 4");
@@ -164,7 +181,9 @@ fn every_command_explains_itself() {
         ("read", "bromide read system --map proc_mtd.txt --da DA.bin -o system.img"),
         ("read-list", "recovery.img, 0,"),
         ("phone serve", "--listen pty:phone.tty"),
+        ("read", "bromide read --all --da DA.bin -o dump/"),
         ("info", "phone:MODEL[?KEY=VALUE&..]"),
+        ("info", "pmt=no|yes|pages"),
     ] {
         let ran = bench.run(&format!("{command} --help")).good();
         assert!(ran.out.contains(example), "{command} lacks {example}: {}", ran.out);
@@ -181,7 +200,6 @@ fn wrong_usage_is_exit_code_two_and_names_the_word() {
         ("reed", "reed"),
         ("read", "--da"),
         ("read --da g2.bin", "PARTITION"),
-        ("read system --da g2.bin", "--map"),
         ("info --da g2.bin --via usb", "serial:/dev/ttyACM0"),
         ("info --da g2.bin --via phone:mt6575?speed=9", "unknown key"),
         ("info --da g2.bin --agent-format g3", "g1"),
@@ -193,7 +211,6 @@ fn wrong_usage_is_exit_code_two_and_names_the_word() {
         (&format!("{read} --at 0 --len 2K --packet-pages 0"), "1 to 1024"),
         (&format!("{read} --at 0 --len 2K --packet-pages 1025"), "1 to 1024"),
         ("info --da g2.bin --wait 18446744073709551615", "--wait"),
-        (&format!("{read} --all"), "--map"),
         ("phone serve --listen usb", "pty:LINK_PATH"),
         ("phone serve --listen pty --with speed=9", "unknown key"),
         ("phone demo-agent", "--output"),

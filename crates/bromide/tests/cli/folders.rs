@@ -89,8 +89,9 @@ fn two_rows_into_one_file_are_refused_before_any_phone_is_needed() {
 }
 
 #[test]
-fn a_list_that_names_partitions_needs_a_map() {
+fn a_list_that_names_partitions_needs_a_map_or_a_phone_that_keeps_one() {
     let bench = Bench::new();
     bench.write("rows.csv", "misc.img,0,misc\n");
-    bench.run("read-list rows.csv --da g2.bin --via serial:nowhere").fails(2, &["no map", "--map"]).early();
+    bench.run("read-list rows.csv --da g2.bin --via phone:mt6575").fails(2, &["no map", "--map"]);
+    assert!(!bench.has("misc.img"));
 }

@@ -119,3 +119,43 @@ fn physical_and_logical_differ_in_the_replaced_block_only() {
     assert_eq!(bench.json("logical.bin.report.json")["replaced_blocks"][0]["stands_for"], 158);
     assert_eq!(bench.json("physical.bin.report.json")["bad_blocks"][0]["block"], 158);
 }
+
+/// The MT6575 with small partitions, so that all of them are soon read.
+fn small() -> String {
+    let (head, rest) = MT6575.split_at(MT6575.find("[[partition]]").unwrap());
+    let agents = &rest[rest.find("# Digests").unwrap()..];
+    let line = |(name, bytes)| format!("[[partition]]\nname = \"{name}\"\nbytes = {bytes:#x}\n");
+    let partitions = [("preloader", 0x4_0000), ("logo", 0x2_0000), ("system", 0x6_0000)].map(line).concat();
+    format!("{head}{partitions}{agents}")
+}
+
+#[test]
+fn a_phone_with_a_partition_table_is_read_without_a_map() {
+    let bench = Bench::new();
+    bench.write("small.toml", small());
+    let model = Model::from_toml(&small()).unwrap();
+    let oracle = Oracle::new(model, 7);
+    for (keys, from) in [("pmt=yes", "(PMT, by A2)"), ("pmt=pages", "(PMT, found in its pages)")] {
+        let read = format!("read --all --force --da g2.bin --via phone:small.toml?{keys} -o dump");
+        bench.run(&read).good().says(&["Table   3 partitions from the phone's own partition table", from]);
+        for it in oracle.model.partitions() {
+            assert_same(&bench.read(&format!("dump/{}.img", it.name)), &oracle.stored(it.start, it.bytes));
+        }
+        bench.run("read ANDROID --da g2.bin --via phone:small.toml?pmt=yes --force -o one.img").good();
+        assert_same(&bench.read("one.img"), &bench.read("dump/system.img"));
+    }
+    bench.write("rows.csv", "part.img,0,system\n");
+    bench.run("read-list rows.csv --da g2.bin --via phone:small.toml?pmt=yes -o rows").good();
+    assert_same(&bench.read("rows/part.img"), &bench.read("dump/system.img"));
+}
+
+#[test]
+fn a_map_that_differs_from_the_phones_own_table_is_followed_with_a_warning() {
+    let bench = Bench::new();
+    bench.write("small.toml", small());
+    bench.write("map.txt", "mtd0: 00020000 00020000 \"preloader\"\nmtd1: 00040000 00020000 \"logo\"\n");
+    let read = "read logo --map map.txt --da g2.bin --via phone:small.toml?pmt=yes -o logo.img";
+    bench.run(read).good().says(&["Warning", "differs from the map", "The map is followed"]);
+    let oracle = Oracle::new(Model::from_toml(&small()).unwrap(), 7);
+    assert_same(&bench.read("logo.img"), &oracle.stored(0x2_0000, 0x4_0000));
+}

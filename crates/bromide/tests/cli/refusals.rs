@@ -23,6 +23,16 @@ fn a_map_of_a_phone_with_another_chip_is_refused() {
 }
 
 #[test]
+fn a_phone_without_a_partition_table_needs_a_map_and_the_error_names_the_cures() {
+    let bench = Bench::new();
+    let says = ["keeps no partition table", "map/missing", "next: give a map with --map", "--at and --len"];
+    bench.run("read --all --da g2.bin --via phone:mt6575 -o dump").fails(2, &says);
+    assert_eq!(std::fs::read_dir(bench.path("dump")).unwrap().count(), 0);
+    bench.run("read system --da g1.bin --via phone:mt6577").fails(2, &says);
+    assert!(!bench.has("system.img"));
+}
+
+#[test]
 fn a_map_that_cannot_be_read_is_refused_with_the_place() {
     let bench = Bench::new();
     for (map, says) in [
