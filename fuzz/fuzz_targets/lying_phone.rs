@@ -110,6 +110,7 @@ async fn agent_talk(mut liar: Liar<'_>, format: Format, honest_start: bool) -> O
         start: 0,
         length: 16 * 512,
         pages_per_packet: 4,
+            careful: false,
     };
     let mut reading = agent.read(order, PageSize { page: 512, spare: 16 }).await.ok()?;
     let mut buffer = Vec::new();

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::process::root;
+use crate::process::target_dir;
 use crate::usage;
 
 /// A map that knows where `system` of the virtual phone lies (`formats.md` section 3.3).
 pub(crate) const MAP: &str = "dev:    size   erasesize  name\nmtd0: 013a0000 00020000 \"before\"\nmtd1: 12700000 00020000 \"system\"\n";
 
 fn program() -> PathBuf {
-    root().join("target/release/bromide")
+    target_dir().join("release/bromide")
 }
 
 /// Runs a command that is not measured.

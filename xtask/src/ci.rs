@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: every check but the tests and the demo. What could not be checked is named at the end.
 
 use crate::process::{run, run_with, works};
-use crate::{fuzz, rooms, whole};
+use crate::{bench_usb, fuzz, platforms, rooms, whole};
 
 /// Pure crates: the build for a target without an operating system is the proof that they do no IO.
 const PURE: [&str; 3] = ["bromide-proto", "bromide-nand", "bromide-image"];
@@ -25,8 +25,11 @@ pub(crate) fn ci(install: bool) -> Result<(), String> {
             Err(Some(e)) => return Err(e),
         }
     }
+    platforms::check(&mut not_checked)?;
+    platforms::dist()?;
     run("cargo test --locked --package xtask")?;
     whole::whole()?;
+    on_usb(install, &mut not_checked)?;
     deny(install, &mut not_checked)?;
     fuzzing(install, &mut not_checked)?;
     println!("\nall checks passed");
@@ -36,8 +39,19 @@ pub(crate) fn ci(install: bool) -> Result<(), String> {
     Ok(())
 }
 
+/// The short form of the USB bench.
+fn on_usb(install: bool, not_checked: &mut Vec<String>) -> Result<(), String> {
+    match bench_usb::lacks(install) {
+        None => bench_usb::bench_usb(if install { &["--install"] } else { &[] }),
+        Some(what) => {
+            not_checked.push(format!("the USB bench: not installed: {what}"));
+            Ok(())
+        }
+    }
+}
+
 fn pure(target: &str) -> Result<(), Option<String>> {
-    if !works(&format!("rustup target add {target}")) {
+    if !platforms::has_target(target) {
         return Err(None);
     }
     for package in PURE {

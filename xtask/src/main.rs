@@ -5,12 +5,16 @@
 //!   as not done.
 //! * `whole`: the whole system partition over a pseudo-terminal, in every shape, against the chip.
 //! * `compare`: the speed figures of the README, measured as ratios in one run.
+//! * `bench-usb [--full] [--only JOB,..] [--install]`: the program on a real Linux USB stack, in an emulated machine.
+//! * `dist`: a static Linux binary of the program, checked and run; prints its size and sha256.
 //! * `fuzz [SECONDS]`: every fuzz target for so long (needs the nightly toolchain and cargo-fuzz).
 
+mod bench_usb;
 mod bromide;
 mod ci;
 mod compare;
 mod fuzz;
+mod platforms;
 mod process;
 mod rooms;
 mod usage;
@@ -26,12 +30,14 @@ fn main() -> ExitCode {
         ["ci", "--install"] => ci::ci(true),
         ["compare"] => compare::compare(),
         ["whole"] => whole::whole(),
+        ["bench-usb", options @ ..] => bench_usb::bench_usb(options),
+        ["dist"] => platforms::dist(),
         ["fuzz"] => fuzz::fuzz(60),
         ["fuzz", seconds] => match seconds.parse() {
             Ok(seconds) => fuzz::fuzz(seconds),
             Err(_) => Err(format!("{seconds} is no number of seconds")),
         },
-        _ => Err("usage: cargo xtask ci [--install] | whole | compare | fuzz [SECONDS]".into()),
+        _ => Err("usage: cargo xtask ci [--install] | whole | compare | dist | fuzz [SECONDS] | bench-usb [--full] [--only JOB,..] [--install]".into()),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -51,3 +51,8 @@ pub(crate) fn tracked(ending: &str) -> Result<Vec<PathBuf>, String> {
     let names = String::from_utf8_lossy(&out.stdout);
     Ok(names.lines().filter(|n| n.ends_with(ending)).map(PathBuf::from).collect())
 }
+
+/// Where cargo builds.
+pub(crate) fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}

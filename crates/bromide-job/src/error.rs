@@ -2,9 +2,11 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bromide_image::map::{FindError, PlaceError};
 use bromide_proto::chips::NoEntry;
+use bromide_proto::link::LinkError;
 use bromide_proto::wire::da_file::DaFileError;
 use thiserror::Error;
 
@@ -17,6 +19,24 @@ pub enum JobError {
     /// The conversation failed.
     #[error(transparent)]
     Talk(#[from] bromide_proto::error::Error),
+    /// No phone that could be begun with came in this time.
+    #[error("no phone in BootROM or preloader came for {} s", .0.as_secs())]
+    NoPhone(Duration),
+    /// A phone came and could not be opened.
+    #[error("{0}")]
+    NotOpened(LinkError),
+    /// Full speed was asked for and the phone is at high speed.
+    #[error("the phone was met in its preloader, at high speed already, and full speed was asked for")]
+    AlreadyHighSpeed,
+    /// The phone that came after a failure is not the one the read was begun with.
+    #[error("another phone came than the one this read was begun with")]
+    AnotherPhone,
+    /// The link failed before and could not be mended.
+    #[error("there is no connection to the phone any more")]
+    NoSession,
+    /// The page at the edge is not the one read before.
+    #[error("after the link failed the phone went on at another page ({0:#x} was read again and differs)")]
+    EdgeDiffers(u64),
     /// The container cannot be read from disk.
     #[error("{}: {error}", path.display())]
     AgentIo {
@@ -105,6 +125,12 @@ impl JobError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Talk(e) => e.kind.code(),
+            Self::NoPhone(_) => "link/no-phone",
+            Self::NotOpened(e) => e.code(),
+            Self::AlreadyHighSpeed => "speed/already-high",
+            Self::NoSession => "link/unplugged",
+            Self::AnotherPhone => "phone/another",
+            Self::EdgeDiffers(_) => "read/shifted",
             Self::AgentIo { .. } => "da/io",
             Self::AgentTooLarge { .. } | Self::AgentFile { .. } => "da/damaged",
             Self::NoEntry { .. } => "da/no-entry",

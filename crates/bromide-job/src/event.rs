@@ -3,6 +3,7 @@
 use bromide_proto::agent::Found;
 use bromide_proto::agent_format::{Because, Format};
 use bromide_proto::brom::Identity;
+use bromide_proto::bus::Sighting;
 use bromide_proto::chips::Choice;
 
 use crate::readback::Done;
@@ -12,6 +13,10 @@ use crate::table::OwnTable;
 /// One thing that happened.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// The phone showed itself and was opened.
+    Seen(&'a Sighting),
+    /// The agent is gone: the user has to hold the phone's key so that its BootROM comes, and stays.
+    HoldKey,
     /// The phone answered the start sequence and said who it is.
     Phone(&'a Identity),
     /// This agent was chosen from the container.

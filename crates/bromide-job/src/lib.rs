@@ -4,13 +4,16 @@
 //! only when whole.
 
 pub mod agent_file;
+mod edge;
 pub mod error;
 pub mod event;
+pub mod follow;
 pub mod pagecheck;
 pub mod pagereport;
 pub mod readback;
 pub mod rows;
 pub mod save;
 pub mod session;
+pub mod source;
 pub mod sums;
 pub mod table;

@@ -8,6 +8,7 @@ use bromide_proto::agent::reading::{Order, PageSize};
 use bromide_proto::link::Link;
 use bromide_proto::wire::nand_read::{AddressKind, Shape};
 
+use crate::edge::Edge;
 use crate::error::JobError;
 use crate::event::{Event, Tell};
 use crate::pagecheck::PageCheck;
@@ -16,6 +17,7 @@ use crate::rows::Row;
 use crate::save::place::{remove_if_there, with_suffix};
 use crate::save::{Save, SaveOptions, Saved};
 use crate::session::Session;
+use crate::source::Source;
 use crate::sums;
 
 /// How to read.
@@ -44,13 +46,13 @@ pub struct Done {
 
 /// Reads all rows. Every target is checked before the first page is asked for; each file is whole before the next
 /// is begun, so an interruption costs the present file only.
-pub async fn read_rows<L: Link>(
-    session: &mut Session<L>,
+pub async fn read_rows<S: Source>(
+    source: &mut S,
     rows: &[Row],
     options: &ReadOptions,
     tell: &mut Tell<'_>,
 ) -> Result<Vec<Done>, JobError> {
-    let geometry = session.geometry()?;
+    let geometry = source.session().ok_or(JobError::NoSession)?.geometry()?;
     for row in rows {
         save_options(row, &geometry, options).check(&row.target)?;
     }
@@ -58,7 +60,7 @@ pub async fn read_rows<L: Link>(
     let mut done: Vec<Done> = Vec::new();
     for (index, row) in rows.iter().enumerate() {
         tell(Event::ReadStart { row, bytes: file_bytes(row, &geometry), number: index + 1, of: rows.len() });
-        let one = read_row(session, row, &geometry, options, tell).await?;
+        let one = read_row(source, row, &geometry, options, tell).await?;
         tell(Event::Saved(&one));
         done.push(one);
         write_sums(&done, options)?;
@@ -66,36 +68,26 @@ pub async fn read_rows<L: Link>(
     Ok(done)
 }
 
-async fn read_row<L: Link>(
-    session: &mut Session<L>,
+async fn read_row<S: Source>(
+    source: &mut S,
     row: &Row,
     geometry: &Geometry,
     options: &ReadOptions,
     tell: &mut Tell<'_>,
 ) -> Result<Done, JobError> {
     let mut save = Save::create(&row.target, save_options(row, geometry, options))?;
-    let order = Order {
-        shape: row.shape,
-        kind: row.kind,
-        start: row.start,
-        length: row.length,
-        pages_per_packet: options.pages_per_packet,
-    };
-    let size = PageSize { page: geometry.page, spare: geometry.spare };
-    let mut reading = session.agent().read(order, size).await?;
-    let mut confirmed = 0u64;
-    let mut buffer = save.buffer();
-    let mut recoveries = 0;
-    while reading.next(&mut buffer).await? {
-        // The agent is already sending the next packet while this one goes to disk.
-        confirmed += buffer.len() as u64;
-        save.put(buffer)?;
-        if reading.recoveries() != recoveries {
-            recoveries = reading.recoveries();
-            tell(Event::Note(&format!("asked again at byte {confirmed}: {}", reading.last_trouble())));
+    let mut taking = Taking::new(row, geometry, options.pages_per_packet);
+    loop {
+        let before = taking.confirmed;
+        let session = source.session().ok_or(JobError::NoSession)?;
+        match taking.go_on(session, &mut save, tell).await {
+            Ok(()) => break,
+            Err(JobError::Talk(e)) => {
+                source.mend(e, taking.confirmed - before, tell).await?;
+                taking.careful = true;
+            }
+            Err(e) => return Err(e),
         }
-        tell(Event::Read(confirmed));
-        buffer = save.buffer();
     }
     if options.force {
         // Between the new image and its new digest nothing may claim the old one for it.
@@ -117,7 +109,93 @@ async fn read_row<L: Link>(
         geometry: *geometry,
     };
     let report = pagereport::write(&row.target, &origin, &saved)?;
-    Ok(Done { row: row.clone(), saved, report, recoveries })
+    Ok(Done { row: row.clone(), saved, report, recoveries: taking.recoveries })
+}
+
+/// One row being read, over one link or several after each other.
+struct Taking<'a> {
+    row: &'a Row,
+    size: PageSize,
+    pages_per_packet: u32,
+    /// Bytes handed to the file.
+    confirmed: u64,
+    recoveries: u32,
+    /// A link has failed before.
+    careful: bool,
+    /// The last page handed over.
+    edge: Edge,
+}
+
+impl<'a> Taking<'a> {
+    fn new(row: &'a Row, geometry: &Geometry, pages_per_packet: u32) -> Self {
+        Self {
+            row,
+            size: PageSize { page: geometry.page, spare: geometry.spare },
+            pages_per_packet,
+            confirmed: 0,
+            recoveries: 0,
+            careful: false,
+            edge: Edge::default(),
+        }
+    }
+
+    fn unit(&self) -> u32 {
+        self.row.shape.unit(self.size.page, self.size.spare)
+    }
+
+    /// What is missing, with the last page that is not.
+    fn order(&self) -> Order {
+        let pages = self.confirmed / u64::from(self.unit());
+        let skip = pages.saturating_sub(1) * u64::from(self.size.page);
+        Order {
+            shape: self.row.shape,
+            kind: self.row.kind,
+            start: self.row.start + skip,
+            length: self.row.length - skip,
+            pages_per_packet: self.pages_per_packet,
+            careful: self.careful,
+        }
+    }
+
+    async fn go_on<L: Link>(
+        &mut self,
+        session: &mut Session<L>,
+        save: &mut Save,
+        tell: &mut Tell<'_>,
+    ) -> Result<(), JobError> {
+        let order = self.order();
+        let mut at_edge = self.confirmed > 0;
+        let unit = self.unit() as usize;
+        let mut reading = session.agent().read(order, self.size).await?;
+        let mut recoveries = 0;
+        let mut buffer = save.buffer();
+        while reading.next(&mut buffer).await? {
+            if std::mem::take(&mut at_edge) {
+                if !self.edge.is(&buffer[..unit.min(buffer.len())]) {
+                    return Err(JobError::EdgeDiffers(order.start));
+                }
+                buffer.drain(..unit);
+            }
+            if reading.recoveries() != recoveries {
+                self.recoveries += reading.recoveries() - recoveries;
+                recoveries = reading.recoveries();
+                tell(Event::Note(&format!(
+                    "asked again at byte {}: {}",
+                    self.confirmed + buffer.len() as u64,
+                    reading.last_trouble()
+                )));
+            }
+            if !buffer.is_empty() {
+                // The agent is already sending the next packet while this one goes to disk.
+                self.confirmed += buffer.len() as u64;
+                self.edge.keep(&buffer, unit);
+                save.put(buffer)?;
+                tell(Event::Read(self.confirmed));
+                buffer = save.buffer();
+            }
+        }
+        Ok(())
+    }
 }
 
 fn save_options(row: &Row, geometry: &Geometry, options: &ReadOptions) -> SaveOptions {

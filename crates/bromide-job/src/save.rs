@@ -21,6 +21,7 @@ use crate::pagecheck::{PageCheck, PageSummary};
 
 pub(crate) mod place;
 mod sink;
+mod system;
 
 use place::Place;
 use sink::{Failure, Sink};

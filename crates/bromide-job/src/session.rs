@@ -1,7 +1,7 @@
 //! From a cable to a running agent: the steps every job begins with.
 
 use bromide_nand::Geometry;
-use bromide_proto::agent::{Agent, Found, Setup};
+use bromide_proto::agent::{self, Agent, Found, Setup};
 use bromide_proto::agent_format::{Because, Format};
 use bromide_proto::brom::{Brom, Identity};
 use bromide_proto::error::{Error, ErrorKind};
@@ -94,6 +94,12 @@ impl<L: Link> Session<L> {
             .map_err(|e| fail(ErrorKind::Contradiction(format!("the agent reports an impossible chip: {e}"))))
     }
 
+    /// Lets go of the cable while the agent goes on running.
+    pub fn park(self) -> (L, Parked) {
+        let (link, agent) = self.agent.park();
+        (link, Parked { agent, identity: self.identity, found: self.found, pool_blocks: self.pool_blocks })
+    }
+
     /// Ends the agent; the phone switches off. What was read is whole already, so a phone that leaves without its
     /// last word is told as a warning only.
     pub async fn finish(self, tell: &mut Tell<'_>) {
@@ -106,5 +112,27 @@ impl<L: Link> Session<L> {
     /// not listen any more costs a few seconds.
     pub async fn abandon(self) {
         self.agent.abandon().await;
+    }
+}
+
+/// A session whose cable was let go.
+#[derive(Debug, Clone)]
+pub struct Parked {
+    pub(crate) agent: agent::Parked,
+    identity: Identity,
+    found: Found,
+    pool_blocks: u32,
+}
+
+impl Parked {
+    /// Goes on behind another link, on which the agent waits for a command.
+    pub fn resume<L: Link>(self, link: L) -> Session<L> {
+        let agent = Agent::resume(link, self.agent);
+        self.with(agent)
+    }
+
+    /// Goes on with the agent that was found again.
+    pub fn with<L: Link>(self, agent: Agent<L>) -> Session<L> {
+        Session { agent, identity: self.identity, found: self.found, pool_blocks: self.pool_blocks }
     }
 }

@@ -5,7 +5,6 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::save::SaveError;
@@ -24,7 +23,7 @@ const MOST_BYTES: u64 = 16 << 20;
 pub fn beside(file: &Path, sha256: &str) -> Result<(), SaveError> {
     let path = with_suffix(file, ".sha256");
     let name = file.file_name().unwrap_or_default();
-    replace_file(&path, |to| to.write_all(&line(sha256, name.as_bytes())))
+    replace_file(&path, |to| to.write_all(&line(sha256, name.as_encoded_bytes())))
 }
 
 /// Writes `SHA256SUMS` into `folder` with a line for each of `files` (path, digest in lower-case hex), in that order.
@@ -37,7 +36,9 @@ pub fn in_folder(folder: &Path, files: &[(&Path, &str)]) -> Result<(), SaveError
     let path = folder.join(FOLDER_NAME);
     let new: Vec<_> = files
         .iter()
-        .map(|(file, sha256)| line(sha256, file.strip_prefix(folder).unwrap_or(file).as_os_str().as_bytes()))
+        .map(|(file, sha256)| {
+            line(sha256, file.strip_prefix(folder).unwrap_or(file).as_os_str().as_encoded_bytes())
+        })
         .collect();
     let old = existing(&path)?;
     replace_file(&path, |to| {
@@ -99,9 +100,10 @@ fn existing(path: &Path) -> Result<Vec<u8>, SaveError> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
     use std::process::{Command, Stdio};
 
     use super::*;

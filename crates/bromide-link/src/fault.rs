@@ -208,6 +208,10 @@ impl<L: Link> Link for Faulty<L> {
     fn now(&self) -> Duration {
         self.link.now()
     }
+
+    fn most_at_once(&self) -> Option<u32> {
+        self.link.most_at_once()
+    }
 }
 
 /// The first `most` bytes of `into`, or all.

@@ -1,17 +1,21 @@
-//! The native cables: a serial port, a TCP connection, and wrappers that watch or disturb any link.
+//! The native cables: a serial port, a TCP connection, USB, and wrappers that watch or disturb any link.
 //!
 //! Promises: every future of this crate is finished within one poll (it blocks inside, see [`run`]); every
 //! wait looks at its [`Cancel`] at least every 100 ms; nothing here understands what is said on the cable.
 
+mod again;
 mod cancel;
 mod fault;
 mod run;
+#[cfg_attr(not(unix), path = "serial_elsewhere.rs")]
 mod serial;
 pub mod serial_find;
 mod stream;
 mod tap;
 mod tcp;
+pub mod usb;
 
+pub use again::{SerialBus, TcpBus};
 pub use cancel::Cancel;
 pub use fault::{Change, Fault, Faulty};
 pub use run::run;

@@ -4,7 +4,8 @@
 //!
 //! A tty can lose data silently: seen with a burst through an emulated USB controller, whole 1024-byte blocks
 //! were missing without any error (test-bench.md section 3). This link cannot notice that; whoever talks over it
-//! has to know how many bytes to expect, set a deadline on silence and verify every sum.
+//! has to know how many bytes to expect, ask for at most [`SerialLink::MOST_AT_ONCE`] of them at a time, set a
+//! deadline on silence and verify every sum.
 
 use core::fmt::Display;
 use core::time::Duration;
@@ -51,6 +52,11 @@ pub struct SerialLink {
 }
 
 impl SerialLink {
+    /// How many bytes to ask a phone for at once, so that they fit the tty's buffer even when nobody reads for a
+    /// while: older kernels keep 64 KiB, and what comes beyond is dropped without an error (test-bench.md
+    /// section 3). Half of it leaves room for what the driver itself holds.
+    pub const MOST_AT_ONCE: usize = 32 << 10;
+
     /// Opens the tty at `path`, waiting for it to appear, and drops whatever it had received before.
     ///
     /// # Errors
@@ -171,6 +177,10 @@ impl Link for SerialLink {
 
     fn now(&self) -> Duration {
         crate::stream::now()
+    }
+
+    fn most_at_once(&self) -> Option<u32> {
+        u32::try_from(Self::MOST_AT_ONCE).ok()
     }
 }
 

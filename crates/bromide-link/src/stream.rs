@@ -5,12 +5,12 @@
 
 use core::time::Duration;
 use std::io::{Error, ErrorKind, Read, Write};
-use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::time::Instant;
 
 use bromide_proto::link::LinkError;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::AsFd;
 use rustix::io::Errno;
 
 use crate::cancel::{Cancel, SLICE};
@@ -102,7 +102,7 @@ impl<T: Read + Write + AsFd> Stream<T> {
             }
             let left = until.map_or(SLICE, |u| u.saturating_duration_since(Instant::now()));
             let slice = left.min(SLICE);
-            let slice = Timespec { tv_sec: 0, tv_nsec: slice.subsec_nanos().into() };
+            let slice = Timespec { tv_sec: 0, tv_nsec: slice.subsec_nanos().cast_signed().into() };
             match poll(&mut [PollFd::new(&self.io, what)], Some(&slice)) {
                 Ok(0) if left.is_zero() => return Ok(false),
                 Ok(0) | Err(Errno::INTR) => {}
@@ -117,16 +117,10 @@ impl<T: Read + Write + AsFd> Stream<T> {
 fn refused(e: Error) -> LinkError {
     match Errno::from_io_error(&e) {
         Some(
-            Errno::IO
-            | Errno::NXIO
-            | Errno::NODEV
-            | Errno::PIPE
-            | Errno::CONNRESET
-            | Errno::CONNABORTED
-            | Errno::TIMEDOUT
-            | Errno::HOSTUNREACH
-            | Errno::NETUNREACH,
+            Errno::CONNRESET | Errno::CONNABORTED | Errno::TIMEDOUT | Errno::HOSTUNREACH | Errno::NETUNREACH,
         ) => LinkError::Unplugged,
+        #[cfg(unix)]
+        Some(Errno::IO | Errno::NXIO | Errno::NODEV | Errno::PIPE) => LinkError::Unplugged,
         _ => LinkError::Other(e.into()),
     }
 }

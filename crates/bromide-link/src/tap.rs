@@ -50,4 +50,8 @@ impl<L: Link, F: FnMut(Direction, &[u8])> Link for Tap<L, F> {
     fn now(&self) -> Duration {
         self.link.now()
     }
+
+    fn most_at_once(&self) -> Option<u32> {
+        self.link.most_at_once()
+    }
 }

@@ -173,8 +173,13 @@ impl PhoneLink {
         }
     }
 
+    /// Forgets what the phone said and the host has not taken.
+    pub(crate) fn lose_all(&mut self) {
+        self.pipe.borrow_mut().to_host = Flow::default();
+    }
+
     /// Lets the phone run until it waits or is gone.
-    fn crank(&mut self) {
+    pub(crate) fn crank(&mut self) {
         if let State::Running(life) = &mut self.state {
             let mut context = Context::from_waker(Waker::noop());
             if let Poll::Ready((phone, ended)) = life.as_mut().poll(&mut context) {

@@ -4,14 +4,19 @@
 //! `bromide-proto` only [`bromide_proto::link`] and [`bromide_proto::codes`] are used. The phone never knows what
 //! the host is about to ask, and refuses what the real one refuses, in the same words or in the same silence.
 //!
-//! Reached in process through [`PhoneLink`], over a pseudo terminal or TCP through [`serve`].
+//! Reached in process through [`PhoneLink`]; over a pseudo terminal, TCP or USB through [`serve`] (Unix only).
+
+// What only a served phone uses has no user where none can be served.
+#![cfg_attr(not(unix), allow(dead_code, unused_imports))]
 
 mod agent;
 mod boot_rom;
+mod bus;
 mod cable;
 mod clock;
 pub mod demo_agent;
 mod factory;
+mod file_at;
 mod model;
 mod nand_chip;
 mod options;
@@ -20,8 +25,10 @@ mod phone;
 mod pmt;
 pub mod serve;
 mod upload;
+pub mod usb;
 mod wire;
 
+pub use bus::{BusLink, BusManner, HighSpeed, PhoneBus};
 pub use cable::PhoneLink;
 pub use clock::Clock;
 pub use factory::{Factory, FactoryError, Filling, stored_page};

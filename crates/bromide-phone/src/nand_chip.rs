@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use thiserror::Error;
 
+use crate::file_at::{read_exact_at, write_all_at};
 use crate::model::Nand;
 
 /// Why the chip could not be read or changed.
@@ -136,7 +136,7 @@ impl NandChip {
     pub fn read(&self, first: u32, into: &mut [u8]) -> Result<(), ChipError> {
         let last = self.end_page(first, into.len())?;
         match &self.store {
-            Store::File(file) => file.read_exact_at(into, self.offset(first))?,
+            Store::File(file) => read_exact_at(file, into, self.offset(first))?,
             Store::Memory(blocks) => {
                 let size = as_index(self.page_bytes);
                 for (page, out) in (first..last).zip(into.chunks_exact_mut(size)) {
@@ -163,9 +163,9 @@ impl NandChip {
         let size = as_index(self.page_bytes);
         if let Store::File(file) = &self.store {
             let mut cells = vec![0; bytes.len()];
-            file.read_exact_at(&mut cells, self.offset(first))?;
+            read_exact_at(file, &mut cells, self.offset(first))?;
             clear_bits(&mut cells, bytes);
-            return Ok(file.write_all_at(&cells, self.offset(first))?);
+            return Ok(write_all_at(file, &cells, self.offset(first))?);
         }
         for (page, new) in (first..last).zip(bytes.chunks_exact(size)) {
             let at = self.in_block(page);
@@ -185,7 +185,7 @@ impl NandChip {
             Store::Memory(blocks) => drop(blocks.remove(&block)),
             Store::File(file) => {
                 let size = as_index(self.page_bytes * self.pages_per_block);
-                file.write_all_at(&vec![0xff; size], u64::from(first) * u64::from(self.page_bytes))?;
+                write_all_at(file, &vec![0xff; size], u64::from(first) * u64::from(self.page_bytes))?;
             }
         }
         self.flips.retain(|page, _| !(first..first + self.pages_per_block).contains(page));

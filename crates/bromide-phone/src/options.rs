@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use crate::usb::UsbOptions;
+
 /// The wire format a Download Agent speaks (`da-legacy-observed.md` section 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -133,6 +135,8 @@ pub struct Options {
     pub table: TableAnswer,
     /// What is broken.
     pub faults: Faults,
+    /// How it behaves on USB.
+    pub usb: UsbOptions,
 }
 
 impl Default for Options {
@@ -148,6 +152,7 @@ impl Default for Options {
             write32_status: 0,
             table: TableAnswer::Marked,
             faults: Faults::default(),
+            usb: UsbOptions::default(),
         }
     }
 }

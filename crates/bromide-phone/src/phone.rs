@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::model::Model;
 use crate::nand_chip::NandChip;
 use crate::options::Options;
+use crate::usb::HighSpeed;
 use crate::wire::{Ended, Wire};
 
 /// How many remarks are kept.
@@ -105,7 +106,11 @@ impl Phone {
                 Err(ended) => Err(ended),
             },
         };
-        if ended == Err(Ended::ReturnsAs2001) {
+        // A high-speed link that breaks takes the agent with it or not, as the options say.
+        let outlives = resumed
+            && ended == Err(Ended::Unplugged)
+            && matches!(self.options.usb.high_speed, HighSpeed::Aborts(_));
+        if ended == Err(Ended::ReturnsAs2001) || outlives {
             agent.switch_to_high_speed();
             self.running = Some((agent, wire.watchdog));
         }

@@ -129,13 +129,7 @@ impl ErrorKind {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Link(LinkError::Timeout(_)) => "link/timeout",
-            Self::Link(LinkError::Stalled(_)) => "link/stalled",
-            Self::Link(LinkError::Unplugged) => "link/unplugged",
-            Self::Link(LinkError::Busy(_)) => "link/busy",
-            Self::Link(LinkError::Denied(_)) => "link/denied",
-            Self::Link(LinkError::Cancelled) => "link/cancelled",
-            Self::Link(LinkError::Other(_)) => "link/other",
+            Self::Link(e) => e.code(),
             Self::NoHandshake => "brom/no-handshake",
             Self::Echo { .. } => "brom/echo",
             Self::BromStatus(_) => "brom/status",

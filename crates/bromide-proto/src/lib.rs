@@ -22,6 +22,7 @@ extern crate std;
 pub mod agent;
 pub mod agent_format;
 pub mod brom;
+pub mod bus;
 pub mod chips;
 pub mod codes;
 pub mod error;

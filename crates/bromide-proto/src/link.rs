@@ -27,6 +27,13 @@ pub trait Link {
     ///
     /// Patience for the next byte alone bounds nothing against a phone that babbles; whole exchanges have deadlines.
     fn now(&self) -> Duration;
+
+    /// How many bytes may safely be asked of the other side at once; `None`: any number.
+    ///
+    /// A serial driver drops what its buffer does not hold, without an error (test-bench.md section 3).
+    fn most_at_once(&self) -> Option<u32> {
+        None
+    }
 }
 
 impl<L: Link + ?Sized> Link for &mut L {
@@ -38,6 +45,9 @@ impl<L: Link + ?Sized> Link for &mut L {
     }
     fn now(&self) -> Duration {
         (**self).now()
+    }
+    fn most_at_once(&self) -> Option<u32> {
+        (**self).most_at_once()
     }
 }
 
@@ -58,6 +68,22 @@ pub enum LinkError {
     Cancelled,
     /// Anything else the operating system said.
     Other(Box<dyn Error + Send + Sync>),
+}
+
+impl LinkError {
+    /// Stable name for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Timeout(_) => "link/timeout",
+            Self::Stalled(_) => "link/stalled",
+            Self::Unplugged => "link/unplugged",
+            Self::Busy(_) => "link/busy",
+            Self::Denied(_) => "link/denied",
+            Self::Cancelled => "link/cancelled",
+            Self::Other(_) => "link/other",
+        }
+    }
 }
 
 impl core::fmt::Display for LinkError {

@@ -47,6 +47,11 @@ impl<L: Link> Talk<L> {
         self.link.now()
     }
 
+    /// How many bytes may be asked for at once, see [`Link::most_at_once`].
+    pub fn most_at_once(&self) -> Option<u32> {
+        self.link.most_at_once()
+    }
+
     /// Turns a kind into an error of the present step, with the tail.
     pub fn fail(&self, kind: impl Into<ErrorKind>) -> Error {
         Error { step: self.step, kind: kind.into(), tail: self.tail() }

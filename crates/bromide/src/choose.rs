@@ -1,25 +1,27 @@
-//! `--via`: which cable, and the one enum over all cables, so that every conversation is compiled once.
+//! `--via`: where the phone is.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use bromide_link::{Cancel, OpenOptions, SerialLink, TcpLink, serial_find};
-use bromide_phone::PhoneLink;
+use bromide_link::usb::{Notice, Places, UsbBus, UsbOptions, UsbOrTty};
+use bromide_link::{Cancel, SerialBus, SerialLink, TcpBus, TcpLink};
+use bromide_phone::{BusLink, PhoneBus};
+use bromide_proto::bus::{Bus, Face, Sighting};
 use bromide_proto::link::{Link, LinkError};
 
 use crate::report::Failure;
 use crate::virtual_phone::Spec;
 
-/// The longest silence of a phone in this process before the user is heard.
+/// Longest single wait without a look at Ctrl-C.
 const SLICE: Duration = Duration::from_millis(100);
 
 /// Where the phone is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Via {
-    /// The first serial port of a MediaTek phone.
-    Auto,
+    /// On USB: the only phone, or the one at this port chain.
+    Usb(Option<String>),
     /// A serial port or pseudo-terminal.
     Serial(PathBuf),
     /// A virtual phone served elsewhere.
@@ -32,19 +34,28 @@ impl FromStr for Via {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
-            None if text == "auto" => Ok(Self::Auto),
+            None if text == "usb" => Ok(Self::Usb(None)),
+            Some(("usb", port)) if is_port_chain(port) => Ok(Self::Usb(Some(port.into()))),
+            Some(("usb", _)) => Err("a USB port chain looks like 1-4.2; bromide devices lists them".into()),
             Some(("serial", path)) if !path.is_empty() => Ok(Self::Serial(path.into())),
             Some(("tcp", address)) if address.contains(':') => Ok(Self::Tcp(address.into())),
             Some(("phone", spec)) => spec.parse().map(Self::Phone),
-            _ => Err("use auto, serial:/dev/ttyACM0, tcp:HOST:PORT or phone:MODEL".into()),
+            _ => Err("use usb, usb:PORTCHAIN, serial:/dev/ttyACM0, tcp:HOST:PORT or phone:MODEL".into()),
         }
     }
+}
+
+/// A bus number, and the ports from the root hub on.
+fn is_port_chain(text: &str) -> bool {
+    let number = |it: &str| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit());
+    text.split_once('-').is_some_and(|(bus, ports)| number(bus) && ports.split('.').all(number))
 }
 
 impl fmt::Display for Via {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Auto => f.write_str("any serial port of a MediaTek phone"),
+            Self::Usb(None) => f.write_str("any USB port"),
+            Self::Usb(Some(port)) => write!(f, "USB port {port}"),
             Self::Serial(path) => write!(f, "{}", path.display()),
             Self::Tcp(address) => f.write_str(address),
             Self::Phone(spec) => write!(f, "virtual phone {}", spec.model),
@@ -52,16 +63,85 @@ impl fmt::Display for Via {
     }
 }
 
+/// Any place a phone comes to.
+pub(crate) enum AnyBus<'a> {
+    Usb(Box<UsbBus<'a>>),
+    Serial(SerialBus),
+    Tcp(TcpBus),
+    Phone(PhoneBus, Cancel),
+}
+
+impl<'a> AnyBus<'a> {
+    /// The place `--via` names. `notice` hears what happens to a phone on USB besides, which is looked for in `places`.
+    pub(crate) fn at(
+        via: &Via,
+        places: Places,
+        cancel: &Cancel,
+        notice: impl FnMut(Notice) + 'a,
+    ) -> Result<Self, Failure> {
+        Ok(match via {
+            Via::Usb(port) => {
+                let options = UsbOptions { cancel: cancel.clone(), port: port.clone(), places };
+                Self::Usb(Box::new(UsbBus::new(options, notice)))
+            }
+            Via::Serial(path) => Self::Serial(SerialBus::new(path.clone(), cancel.clone())),
+            Via::Tcp(address) => Self::Tcp(TcpBus::new(address.clone(), cancel.clone())),
+            Via::Phone(spec) => Self::Phone(spec.bus(cancel)?, cancel.clone()),
+        })
+    }
+}
+
+impl Bus for AnyBus<'_> {
+    type Link = AnyLink;
+
+    async fn meet(&mut self, faces: &[Face], within: Duration) -> Result<(Sighting, AnyLink), LinkError> {
+        match self {
+            Self::Usb(bus) => bus.meet(faces, within).await.map(|(seen, link)| (seen, AnyLink::Usb(link))),
+            Self::Serial(bus) => {
+                bus.meet(faces, within).await.map(|(seen, link)| (seen, AnyLink::Serial(link)))
+            }
+            Self::Tcp(bus) => bus.meet(faces, within).await.map(|(seen, link)| (seen, AnyLink::Tcp(link))),
+            Self::Phone(bus, cancel) => {
+                let until = bus.now().saturating_add(within);
+                loop {
+                    // In slices, between which the user is heard.
+                    let slice = until.saturating_sub(bus.now()).min(SLICE);
+                    match bus.meet(faces, slice).await {
+                        Err(LinkError::Timeout(_)) if cancel.is_set() => return Err(LinkError::Cancelled),
+                        Err(LinkError::Timeout(_)) if bus.now() < until => {}
+                        Err(LinkError::Timeout(_)) => return Err(LinkError::Timeout(within)),
+                        met => {
+                            return met
+                                .map(|(seen, link)| (seen, AnyLink::Phone(Box::new(link), cancel.clone())));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        match self {
+            Self::Usb(bus) => bus.now(),
+            Self::Serial(bus) => bus.now(),
+            Self::Tcp(bus) => bus.now(),
+            Self::Phone(bus, _) => bus.now(),
+        }
+    }
+}
+
 /// Any cable.
 pub(crate) enum AnyLink {
+    Usb(UsbOrTty),
     Serial(SerialLink),
     Tcp(TcpLink),
-    Phone(Box<PhoneLink>, Cancel),
+    Phone(Box<BusLink>, Cancel),
 }
 
 impl Link for AnyLink {
     async fn send(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
         match self {
+            Self::Usb(link) => link.send(bytes).await,
             Self::Serial(link) => link.send(bytes).await,
             Self::Tcp(link) => link.send(bytes).await,
             Self::Phone(link, _) => link.send(bytes).await,
@@ -70,6 +150,7 @@ impl Link for AnyLink {
 
     async fn recv(&mut self, into: &mut [u8], within: Duration) -> Result<usize, LinkError> {
         match self {
+            Self::Usb(link) => link.recv(into, within).await,
             Self::Serial(link) => link.recv(into, within).await,
             Self::Tcp(link) => link.recv(into, within).await,
             Self::Phone(link, cancel) => patient(link, into, within, cancel).await,
@@ -78,9 +159,19 @@ impl Link for AnyLink {
 
     fn now(&self) -> Duration {
         match self {
+            Self::Usb(link) => link.now(),
             Self::Serial(link) => link.now(),
             Self::Tcp(link) => link.now(),
             Self::Phone(link, _) => link.now(),
+        }
+    }
+
+    fn most_at_once(&self) -> Option<u32> {
+        match self {
+            Self::Usb(link) => link.most_at_once(),
+            Self::Serial(link) => link.most_at_once(),
+            Self::Tcp(link) => link.most_at_once(),
+            Self::Phone(link, _) => link.most_at_once(),
         }
     }
 }
@@ -88,7 +179,7 @@ impl Link for AnyLink {
 /// The phone in this process sleeps through a silence as a whole, so a long patience is given in slices, between
 /// which the user is heard.
 async fn patient(
-    link: &mut PhoneLink,
+    link: &mut BusLink,
     into: &mut [u8],
     within: Duration,
     cancel: &Cancel,
@@ -107,34 +198,18 @@ async fn patient(
     }
 }
 
-/// Opens the cable, waiting for the phone.
-pub(crate) fn open(via: &Via, wait: Duration, cancel: &Cancel) -> Result<AnyLink, Failure> {
-    let failed = |e: LinkError| Failure::of_link(&e, via);
-    let options = || OpenOptions { cancel: cancel.clone(), wait };
-    match via {
-        Via::Auto => {
-            let path = serial_find::wait_for_port(wait, cancel).map_err(failed)?;
-            SerialLink::open(path, options()).map(AnyLink::Serial).map_err(failed)
-        }
-        Via::Serial(path) => SerialLink::open(path, options()).map(AnyLink::Serial).map_err(failed),
-        Via::Tcp(address) => {
-            TcpLink::connect(address.as_str(), wait, cancel.clone()).map(AnyLink::Tcp).map_err(failed)
-        }
-        Via::Phone(spec) => Ok(AnyLink::Phone(Box::new(spec.plug_in(cancel)?), cancel.clone())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_form_of_the_help_text_is_understood() {
-        assert_eq!("auto".parse(), Ok(Via::Auto));
+        assert_eq!("usb".parse(), Ok(Via::Usb(None)));
+        assert_eq!("usb:1-4.2".parse(), Ok(Via::Usb(Some("1-4.2".into()))));
         assert_eq!("serial:/dev/ttyACM0".parse(), Ok(Via::Serial("/dev/ttyACM0".into())));
         assert_eq!("tcp:localhost:9000".parse(), Ok(Via::Tcp("localhost:9000".into())));
         assert!(matches!("phone:mt6575".parse(), Ok(Via::Phone(_))));
-        for bad in ["", "usb", "serial:", "tcp:nowhere", "ttyACM0", "phone"] {
+        for bad in ["", "usb:", "usb:4", "usb:1-", "usb:1-4.", "serial:", "tcp:nowhere", "ttyACM0", "phone"] {
             assert!(bad.parse::<Via>().is_err(), "{bad}");
         }
     }

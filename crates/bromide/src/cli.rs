@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bromide_job::follow::SpeedWish;
 use bromide_proto::agent_format::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -54,6 +55,12 @@ pub(crate) enum Command {
     /// Look into Windows driver files (INF), or write one
     #[command(subcommand)]
     Drivers(crate::cmd::drivers::Drivers),
+    Doctor(crate::cmd::doctor::Doctor),
+    /// Make this computer ready for phones
+    #[command(subcommand)]
+    Setup(crate::cmd::setup::Setup),
+    Devices(crate::cmd::devices::Devices),
+    Watch(crate::cmd::watch::Watch),
     Demo(Demo),
     /// Virtual phones, for trying things out and for tests
     #[command(subcommand)]
@@ -63,13 +70,14 @@ pub(crate) enum Command {
 /// Where the phone is and how its agent is started.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Cable {
-    /// Where the phone is: auto, serial:/dev/ttyACM0, tcp:HOST:PORT, or a virtual one: phone:MODEL[?KEY=VALUE&..]
+    /// Where the phone is: usb, usb:PORTCHAIN, serial:/dev/ttyACM0, tcp:HOST:PORT, or a virtual one: phone:MODEL[?KEY=VALUE&..]
     ///
-    /// auto waits for the first serial port of a MediaTek phone in BootROM or preloader mode (Linux).
+    /// usb waits for a MediaTek phone in BootROM or preloader mode and follows it by its port through every change;
+    /// with several phones on the cable, usb:1-4.2 picks one (bromide devices lists the ports).
     /// Keys of a virtual phone: flash=FILE, link=none|full-speed|high-speed, ecc=raw|corrected, agent=g1|g2,
-    /// boot=bootrom|preloader, seed=N,
+    /// boot=bootrom|preloader, seed=N, high-speed=ok|aborts:BYTES|dies:BYTES, key=held|released,
     /// pmt=no|yes|pages (a partition table of its own; pages: on the chip only, the agent does not tell it).
-    #[arg(long, value_name = "WHERE", default_value = "auto")]
+    #[arg(long, value_name = "WHERE", default_value = "usb")]
     pub(crate) via: Via,
     /// Download Agent container (the vendor's DA file)
     #[arg(long, value_name = "FILE")]
@@ -83,6 +91,36 @@ pub(crate) struct Cable {
     /// Seconds to wait for the phone
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=86_400))]
     pub(crate) wait: u64,
+    /// Speed of the link: full, high, or as the phone was met
+    ///
+    /// high asks the agent to switch and follows the phone to 0e8d:2001: several times as fast, but on some phones
+    /// it keeps breaking off. Bromide then opens it again, and if the agent is gone says which key to hold and goes
+    /// on at full speed where it was. full is refused where a high-speed preloader answered.
+    #[arg(long, value_name = "SPEED", default_value = "auto")]
+    pub(crate) speed: SpeedArg,
+    #[command(flatten)]
+    pub(crate) place: crate::cmd::devices::Place,
+}
+
+/// What is wished of the link's speed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SpeedArg {
+    /// As the phone was met: full speed in BootROM, high speed in most preloaders
+    Auto,
+    /// Full speed (USB 1.1, about 180 KB/s): slow and reliable
+    Full,
+    /// High speed where it works, full speed where not
+    High,
+}
+
+impl From<SpeedArg> for SpeedWish {
+    fn from(arg: SpeedArg) -> Self {
+        match arg {
+            SpeedArg::Auto => Self::AsMet,
+            SpeedArg::Full => Self::Full,
+            SpeedArg::High => Self::High,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -247,9 +285,10 @@ pub(crate) enum Phone {
     Models,
 }
 
-/// Serve a virtual phone on a pseudo-terminal or a TCP port until Ctrl-C
+/// Serve a virtual phone on a pseudo-terminal, a TCP port or a USB bus until Ctrl-C
 ///
-/// Each connection is one plug-in: the phone starts afresh, its flash stays. Example:
+/// Each connection is one plug-in: the phone starts afresh, its flash stays. On USB it shows one face after the
+/// other as a real one does. Example:
 ///
 ///   bromide phone serve --model mt6575 --flash flash.bin --listen pty:phone.tty
 ///
@@ -264,10 +303,13 @@ pub(crate) struct Serve {
     /// [default: a filled chip in memory, lost at the end]
     #[arg(long, value_name = "FILE")]
     pub(crate) flash: Option<PathBuf>,
-    /// pty, pty:LINK (a symbolic link to the terminal is made), or tcp:ADDRESS:PORT
+    /// pty, pty:LINK (a symbolic link to the terminal is made), tcp:ADDRESS:PORT, usbip:ADDRESS:PORT,
+    /// usbredir:SOCKET_PATH (QEMU connects to it), vhci or vhci:PORT (this machine's own USB bus; needs root)
     #[arg(long, value_name = "WHERE")]
     pub(crate) listen: Listen,
-    /// Other keys as in --via phone:, for example link=full-speed&ecc=corrected&boot=preloader
+    /// Other keys as in --via phone:, for example link=full-speed&ecc=corrected&boot=preloader. On USB also
+    /// layout=p1|p2|p3|b1|b2|d0|d1|hostile:N, stay=MS (life of the preloader), key=held|released, plugs=N, gap=MS,
+    /// pull-after=BYTES or random:SEED, high-speed=ok|aborts:BYTES|dies:BYTES, transfers=pages|whole
     #[arg(long, value_name = "KEY=VALUE&..", default_value = "")]
     pub(crate) with: String,
 }
@@ -277,6 +319,9 @@ pub(crate) struct Serve {
 pub(crate) enum Listen {
     Pty(Option<PathBuf>),
     Tcp(String),
+    UsbIp(String),
+    UsbRedir(PathBuf),
+    Vhci(Option<u32>),
 }
 
 impl std::str::FromStr for Listen {
@@ -285,8 +330,17 @@ impl std::str::FromStr for Listen {
         match text.split_once(':') {
             None if text == "pty" => Ok(Self::Pty(None)),
             Some(("pty", link)) if !link.is_empty() => Ok(Self::Pty(Some(link.into()))),
+            None if text == "vhci" => Ok(Self::Vhci(None)),
             Some(("tcp", address)) if address.contains(':') => Ok(Self::Tcp(address.into())),
-            _ => Err("use pty, pty:LINK_PATH or tcp:ADDRESS:PORT".into()),
+            Some(("usbip", address)) if address.contains(':') => Ok(Self::UsbIp(address.into())),
+            Some(("usbredir", path)) if !path.is_empty() => Ok(Self::UsbRedir(path.into())),
+            Some(("vhci", port)) => match port.parse() {
+                Ok(port) => Ok(Self::Vhci(Some(port))),
+                Err(_) => Err(format!("vhci: \"{port}\" is no port number")),
+            },
+            _ => Err("use pty, pty:LINK_PATH, tcp:ADDRESS:PORT, usbip:ADDRESS:PORT, usbredir:SOCKET_PATH, vhci or \
+                      vhci:PORT"
+                .into()),
         }
     }
 }
@@ -306,7 +360,13 @@ mod tests {
         assert_eq!("pty".parse(), Ok(Listen::Pty(None)));
         assert_eq!("pty:x/y".parse(), Ok(Listen::Pty(Some("x/y".into()))));
         assert_eq!("tcp:127.0.0.1:0".parse(), Ok(Listen::Tcp("127.0.0.1:0".into())));
-        for bad in ["", "tcp:", "tcp:9000", "pty:", "unix:x"] {
+        assert_eq!("usbip:127.0.0.1:3240".parse(), Ok(Listen::UsbIp("127.0.0.1:3240".into())));
+        assert_eq!("usbredir:x/y".parse(), Ok(Listen::UsbRedir("x/y".into())));
+        assert_eq!("vhci".parse(), Ok(Listen::Vhci(None)));
+        assert_eq!("vhci:3".parse(), Ok(Listen::Vhci(Some(3))));
+        for bad in
+            ["", "tcp:", "tcp:9000", "pty:", "unix:x", "usbip:", "usbip:3240", "usbredir:", "vhci:", "vhci:x"]
+        {
             assert!(bad.parse::<Listen>().is_err(), "{bad}");
         }
     }

@@ -35,7 +35,8 @@ impl Json {
         if let Event::ReadStart { bytes, .. } = event {
             self.total = *bytes;
         }
-        if self.too_soon(event) {
+        // A named port or address says nothing about what is behind it.
+        if matches!(event, Event::Seen(seen) if seen.vid == 0) || self.too_soon(event) {
             return;
         }
         let value = self.value(event);
@@ -57,6 +58,11 @@ impl Json {
 
     fn value(&self, event: &Event<'_>) -> Value {
         match event {
+            Event::Seen(seen) => json!({
+                "event": "seen", "face": seen.face.name(), "vid": format!("{:04x}", seen.vid),
+                "pid": format!("{:04x}", seen.pid), "port": seen.port, "speed": seen.speed.to_string(),
+            }),
+            Event::HoldKey => json!({ "event": "hold-key" }),
             Event::Phone(id) => json!({
                 "event": "phone",
                 "chip": id.chip.name,

@@ -1,10 +1,11 @@
 //! Errors for people: what happened, and what to do next. The only place that gives advice and picks exit codes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bromide_job::error::JobError;
 use bromide_job::save::SaveError;
+use bromide_link::usb::{NoBus, SeveralPhones, Unconfigured};
 use bromide_proto::error::ErrorKind;
 use bromide_proto::link::LinkError;
 
@@ -54,34 +55,16 @@ impl Failure {
             JobError::Talk(e) if !matches!(e.kind, ErrorKind::Link(LinkError::Cancelled)) => e.tail.clone(),
             _ => String::new(),
         };
-        Self {
-            what: error.to_string(),
-            advice: job_advice(error, via),
-            tail,
-            code: error.code().to_owned(),
-            exit: job_exit(error),
-        }
-    }
-
-    /// A cable that could not be opened.
-    pub(crate) fn of_link(error: &LinkError, via: &Via) -> Self {
         let what = match error {
-            LinkError::Timeout(d) => {
-                format!("no phone at {via} within {} s", d.as_millis().div_ceil(1000))
-            }
+            JobError::NoPhone(d) => format!("no phone at {via} within {} s", d.as_millis().div_ceil(1000)),
             other => other.to_string(),
-        };
-        let exit = match error {
-            LinkError::Cancelled => exit::INTERRUPTED,
-            LinkError::Timeout(_) | LinkError::Unplugged => exit::NO_PHONE,
-            _ => exit::FAILED,
         };
         Self {
             what,
-            advice: link_advice(error, via),
-            tail: String::new(),
-            code: ErrorKindCode::of(error).to_owned(),
-            exit,
+            advice: job_advice(error, via),
+            tail,
+            code: usb_code(error).unwrap_or(error.code()).to_owned(),
+            exit: job_exit(error),
         }
     }
 
@@ -98,7 +81,12 @@ impl Failure {
     /// Adds where the bytes are that came before a read broke off: the same command again would stumble over them.
     pub(crate) fn with_part(mut self, error: &JobError, targets: &[PathBuf]) -> Self {
         use SaveError::{Io, Length, Write};
-        if !matches!(error, JobError::Talk(_) | JobError::Save(Io { .. } | Length { .. } | Write { .. })) {
+        if !matches!(
+            error,
+            JobError::Talk(_)
+                | JobError::NoPhone(_)
+                | JobError::Save(Io { .. } | Length { .. } | Write { .. })
+        ) {
             return self;
         }
         let parts = targets.iter().map(|target| target.with_added_extension("part"));
@@ -136,28 +124,19 @@ impl Failure {
     }
 }
 
-struct ErrorKindCode;
-impl ErrorKindCode {
-    const fn of(error: &LinkError) -> &'static str {
-        match error {
-            LinkError::Timeout(_) => "link/no-phone",
-            LinkError::Stalled(_) => "link/stalled",
-            LinkError::Unplugged => "link/unplugged",
-            LinkError::Busy(_) => "link/busy",
-            LinkError::Denied(_) => "link/denied",
-            LinkError::Cancelled => "link/cancelled",
-            LinkError::Other(_) => "link/other",
-        }
-    }
-}
-
 const HOW_TO_PLUG_IN: &str = "switch the phone off, start this command again, then plug the phone in; \
      if it leaves again within seconds, hold Volume-Down while plugging in";
+/// What to do where there is no bus.
+pub(crate) const NO_BUS: &str = "run it on the machine the phone is plugged into; a container or a virtual machine has \
+     to be given the bus";
 const POWER_CYCLE: &str = "unplug the phone, take its battery out for a moment (or hold the power key for 10 s), \
      plug it in again and repeat the command";
 
 fn job_exit(error: &JobError) -> u8 {
     match error {
+        JobError::NoPhone(_) => exit::NO_PHONE,
+        JobError::NotOpened(LinkError::Cancelled) => exit::INTERRUPTED,
+        JobError::NotOpened(LinkError::Unplugged) => exit::NO_PHONE,
         JobError::Talk(e) => match &e.kind {
             ErrorKind::Link(LinkError::Cancelled) => exit::INTERRUPTED,
             ErrorKind::NoHandshake => exit::NO_PHONE,
@@ -180,18 +159,60 @@ fn link_advice(error: &LinkError, via: &Via) -> Option<String> {
             "close the other program; ModemManager is a usual suspect: sudo systemctl stop ModemManager"
                 .into()
         }
+        LinkError::Denied(node) if matches!(via, Via::Usb(_)) && !Path::new(node).exists() => {
+            "the file is missing: a container has to be given /dev/bus/usb".into()
+        }
+        LinkError::Denied(_) if matches!(via, Via::Usb(_)) => {
+            "sudo bromide setup linux --install lets your user open phones; then unplug the phone and repeat"
+                .into()
+        }
         LinkError::Denied(port) => {
             format!(
                 "let your user use serial ports: sudo usermod -aG dialout $USER, then log in again (or run once with sudo); port {port}"
             )
         }
-        LinkError::Cancelled | LinkError::Other(_) => return None,
+        LinkError::Other(e) => return usb_advice(e.as_ref()),
+        LinkError::Cancelled => return None,
     })
+}
+
+/// What to do about the errors that only USB has.
+fn usb_advice(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(SeveralPhones(all)) = error.downcast_ref() {
+        let ports: Vec<_> = all.iter().map(|seen| format!("--via usb:{}", seen.port)).collect();
+        return Some(format!("say which one is meant: {}; or unplug the others", ports.join(" or ")));
+    }
+    if error.is::<Unconfigured>() {
+        return Some(
+            "plug it into a port of the computer itself: a hub without power of its own may not be able to feed it"
+                .into(),
+        );
+    }
+    error.is::<NoBus>().then(|| NO_BUS.into())
+}
+
+/// Stable names for them.
+fn usb_code(error: &JobError) -> Option<&'static str> {
+    let JobError::NotOpened(LinkError::Other(error)) = error else { return None };
+    match error {
+        e if e.is::<SeveralPhones>() => Some("usb/several-phones"),
+        e if e.is::<Unconfigured>() => Some("usb/not-configured"),
+        e if e.is::<NoBus>() => Some("usb/no-bus"),
+        _ => None,
+    }
 }
 
 fn job_advice(error: &JobError, via: &Via) -> Option<String> {
     Some(match error {
         JobError::Talk(e) => return talk_advice(e.step, &e.kind, via),
+        JobError::NoPhone(d) => return link_advice(&LinkError::Timeout(*d), via),
+        JobError::NotOpened(e) => return link_advice(e, via),
+        JobError::AlreadyHighSpeed => {
+            "hold Volume-Down while plugging in: the BootROM answers then, at full speed; or leave --speed full away".into()
+        }
+        JobError::AnotherPhone => "plug in the phone the read was begun with, and repeat the command".into(),
+        JobError::NoSession => HOW_TO_PLUG_IN.into(),
+        JobError::EdgeDiffers(_) => format!("do not use the .part file; {POWER_CYCLE}, with --speed full"),
         JobError::AgentIo { .. } => "name the Download Agent file with --da; it comes with the vendor's flash tool".into(),
         JobError::AgentTooLarge { .. } | JobError::AgentFile { .. } => {
             "get the file again from where it came; bromide da list FILE shows what is in it".into()

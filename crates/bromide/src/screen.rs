@@ -18,6 +18,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::numbers::{grouped, pages};
 use crate::out::{self, harmless};
 
+/// What to do when the agent is gone in the middle of a read.
+const HOLD_KEY: &str = "The agent is gone. Unplug the phone, take its battery out for a moment (or hold the power key \
+     for 10 s), then hold Volume-Down and plug it in again. Waiting for it; the read goes on at full speed where it was.";
+
 /// The terminal.
 pub(crate) struct Screen {
     quiet: bool,
@@ -57,6 +61,10 @@ impl Screen {
 
     pub(crate) fn tell(&mut self, event: &Event<'_>) {
         match event {
+            // A named port or address says nothing about what is behind it.
+            Event::Seen(seen) if seen.vid != 0 => self.say(&format!("USB     {seen}")),
+            Event::Seen(_) => {}
+            Event::HoldKey => self.loud(HOLD_KEY),
             Event::Phone(identity) => self.say(&phone_line(identity)),
             Event::AgentChosen(chosen) => self.agent(chosen),
             Event::AgentUpload(done, total) => self.upload(*done, *total),

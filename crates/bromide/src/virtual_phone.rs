@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use bromide_link::Cancel;
+use bromide_phone::usb::{self, UsbOptions};
 use bromide_phone::{
-    Boot, Clock, EccDelivery, Factory, Filling, Generation, Model, NandChip, Options, Pace, Phone, PhoneLink,
-    TableAnswer,
+    Boot, BusManner, Clock, EccDelivery, Factory, Filling, Generation, HighSpeed, Model, NandChip, Options,
+    Pace, Phone, PhoneBus, TableAnswer,
 };
 
 use crate::demo_flash::{self, BuildError};
@@ -29,6 +31,9 @@ pub(crate) struct Spec {
     pub(crate) boot: Boot,
     /// Decides the contents of a chip in memory.
     pub(crate) seed: u64,
+    /// Life of the preloader, if not the default one.
+    pub(crate) stay: Option<Duration>,
+    pub(crate) usb: UsbOptions,
     /// Overrules the model's word on its partition table.
     pub(crate) pmt: Option<Pmt>,
 }
@@ -81,9 +86,27 @@ impl Spec {
                 "boot" => self.boot = value.parse().map_err(said)?,
                 "seed" => self.seed = value.parse().map_err(|_| format!("seed: \"{value}\" is no number"))?,
                 "pmt" => self.pmt = Some(value.parse().map_err(|e| format!("pmt: {e}"))?),
+                "stay" => self.stay = Some(milliseconds(key, value)?),
+                "layout" => self.usb.set_layout(value.parse().map_err(said)?),
+                "key" => self.usb.key = value.parse().map_err(said)?,
+                "plugs" => {
+                    let plugs = value.parse().map_err(|_| format!("plugs: \"{value}\" is no number"))?;
+                    self.usb.plugs = Some(plugs);
+                }
+                "gap" => self.usb.gap = milliseconds(key, value)?,
+                "pull-after" => self.usb.pull = Some(value.parse().map_err(said)?),
+                "high-speed" => self.usb.high_speed = value.parse().map_err(said)?,
+                "transfers" => {
+                    self.usb.page_transfers = match value {
+                        "pages" => true,
+                        "whole" => false,
+                        _ => return Err(format!("transfers: \"{value}\" is none of pages, whole")),
+                    }
+                }
                 _ => {
                     return Err(format!(
-                        "unknown key \"{key}\"; known are flash, link, ecc, agent, boot, seed, pmt"
+                        "unknown key \"{key}\"; known are flash, link, ecc, agent, boot, seed, pmt and, on USB, layout, \
+                         stay, key, plugs, gap, pull-after, high-speed, transfers"
                     ));
                 }
             }
@@ -125,15 +148,43 @@ impl Spec {
                 .map_err(|e| Failure::new("phone/model", exit::USAGE, e, "correct the model file"))?,
         };
         let table = if self.pmt == Some(Pmt::Pages) { TableAnswer::Refused } else { TableAnswer::default() };
-        let options =
-            Options { boot: self.boot, agent: self.agent, ecc: self.ecc, table, ..Options::default() };
+        let mut options = Options {
+            boot: self.boot,
+            agent: self.agent,
+            ecc: self.ecc,
+            table,
+            usb: self.usb.clone(),
+            ..Options::default()
+        };
+        if self.stay.is_some() {
+            options.preloader_patience = self.stay;
+        }
         Ok(Phone::new(model, chip, options))
     }
 
-    /// The phone on a cable in this process.
-    pub(crate) fn plug_in(&self, cancel: &Cancel) -> Result<PhoneLink, Failure> {
-        Ok(PhoneLink::plug_paced(self.phone(cancel)?, Clock::real(), self.pace))
+    /// The phone on a bus in this process.
+    pub(crate) fn bus(&self, cancel: &Cancel) -> Result<PhoneBus, Failure> {
+        let high_speed = match self.usb.high_speed {
+            usb::HighSpeed::Ok => HighSpeed::Works,
+            usb::HighSpeed::Aborts(after) => HighSpeed::Breaks(after),
+            usb::HighSpeed::Dies(after) => HighSpeed::Dies(after),
+        };
+        let manner = BusManner {
+            enumerates: Duration::ZERO,
+            key_from: (self.usb.key == usb::Key::Held).then_some(Duration::ZERO),
+            high_speed,
+            pace: self.pace,
+            ..BusManner::default()
+        };
+        Ok(PhoneBus::new(self.phone(cancel)?, Clock::real(), manner))
     }
+}
+
+fn milliseconds(key: &str, value: &str) -> Result<Duration, String> {
+    value
+        .parse()
+        .map(Duration::from_millis)
+        .map_err(|_| format!("{key}: \"{value}\" is no number of milliseconds"))
 }
 
 /// The chip in a file; a missing file is made, with the demo's contents.
@@ -163,6 +214,7 @@ fn example(model: &Model, seed: u64) -> Result<NandChip, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bromide_phone::usb::{HighSpeed, Key, Layout, Pull};
 
     #[test]
     fn every_key_of_the_help_text_is_understood() {
@@ -181,6 +233,31 @@ mod tests {
                 boot: Boot::Preloader,
                 seed: 9,
                 pmt: Some(Pmt::Pages),
+                stay: None,
+                usb: UsbOptions::default(),
+            }
+        );
+    }
+
+    #[test]
+    fn every_key_of_a_phone_on_usb_is_understood() {
+        let spec: Spec = "mt6575?layout=p3&layout=b2&layout=d1&stay=700&key=released&plugs=3&gap=20\
+                          &pull-after=random:4&high-speed=dies:99&transfers=whole"
+            .parse()
+            .unwrap();
+        assert_eq!(spec.stay, Some(Duration::from_millis(700)));
+        assert_eq!(
+            spec.usb,
+            UsbOptions {
+                preloader: Layout::P3,
+                boot_rom: Layout::B2,
+                agent: Layout::D1,
+                key: Key::Released,
+                plugs: Some(3),
+                gap: Duration::from_millis(20),
+                pull: Some(Pull::Random(4)),
+                high_speed: HighSpeed::Dies(99),
+                page_transfers: false,
             }
         );
     }
@@ -194,6 +271,9 @@ mod tests {
             ("mt6575?seed=x", "no number"),
             ("mt6575?pmt=perhaps", "pages"),
             ("mt6575?flash", "KEY=VALUE"),
+            ("mt6575?layout=hostile:99", "hostile:10"),
+            ("mt6575?gap=soon", "milliseconds"),
+            ("mt6575?high-speed=dies", "dies:BYTES"),
         ] {
             assert!(text.parse::<Spec>().unwrap_err().contains(said), "{text}");
         }

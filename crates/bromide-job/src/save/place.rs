@@ -3,13 +3,10 @@
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufWriter, ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with, statvfs};
-use rustix::io::Errno;
-
 use super::SaveError;
+use super::system::{Lock, free_bytes, is_same_file, lock, on_disk, open_no_link, rename_new};
 
 /// Where a file will be and where it is until it is whole.
 #[derive(Debug)]
@@ -44,10 +41,11 @@ impl Place {
                 return Err(SaveError::PartExists { part: self.part.clone(), bytes: found.len() });
             }
             Some(found) if found.is_dir() => return Err(SaveError::NotAFile(self.part.clone())),
-            Some(found) => reclaimed = found.blocks().saturating_mul(512), // the unit of st_blocks everywhere
+            Some(found) => reclaimed = on_disk(&found),
             None => {}
         }
-        let free = free_bytes(&self.folder)?.saturating_add(reclaimed);
+        let free = free_bytes(&self.folder).map_err(SaveError::io("look at", &self.folder))?;
+        let free = free.saturating_add(reclaimed);
         if free < needed {
             return Err(SaveError::DiskFull { folder: self.folder.clone(), needed, free });
         }
@@ -75,10 +73,7 @@ impl Place {
     fn discard_part(&self) -> Result<(), SaveError> {
         let Some(found) = lstat(&self.part)? else { return Ok(()) };
         if found.is_file() {
-            let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let file = rustix::fs::open(&self.part, flags, rustix::fs::Mode::empty())
-                .map_err(|e| SaveError::io("open", &self.part)(e.into()))?;
-            let file = File::from(file);
+            let file = open_no_link(&self.part).map_err(SaveError::io("open", &self.part))?;
             self.lock(&file)?;
             self.still_ours(&file)?;
             return fs::remove_file(&self.part).map_err(SaveError::io("remove", &self.part));
@@ -88,10 +83,10 @@ impl Place {
 
     /// The lock lasts as long as the open file, so it cannot be left behind.
     fn lock(&self, file: &File) -> Result<(), SaveError> {
-        match flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => Err(SaveError::PartBusy(self.part.clone())),
+        match lock(file) {
+            Lock::Busy => Err(SaveError::PartBusy(self.part.clone())),
             // Some network file systems have no locks; then still_ours() has to do.
-            Ok(()) | Err(_) => Ok(()),
+            Lock::Held | Lock::None => Ok(()),
         }
     }
 
@@ -99,7 +94,7 @@ impl Place {
     fn still_ours(&self, file: &File) -> Result<(), SaveError> {
         let ours = file.metadata().map_err(SaveError::io("look at", &self.part))?;
         match lstat(&self.part)? {
-            Some(named) if (named.dev(), named.ino()) == (ours.dev(), ours.ino()) => Ok(()),
+            Some(named) if is_same_file(&named, &ours) => Ok(()),
             _ => Err(SaveError::PartGone(self.part.clone())),
         }
     }
@@ -160,31 +155,12 @@ fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Bytes an ordinary user may still write to this folder's file system.
-fn free_bytes(folder: &Path) -> Result<u64, SaveError> {
-    let stat = statvfs(folder).map_err(|e| SaveError::io("look at", folder)(e.into()))?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
-}
-
 /// What has this name, links not followed; `None` if nothing has.
 fn lstat(path: &Path) -> Result<Option<Metadata>, SaveError> {
     match fs::symlink_metadata(path) {
         Ok(found) => Ok(Some(found)),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(SaveError::io("look at", path)(e)),
-    }
-}
-
-/// Renames unless the new name is taken.
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Not every file system can; then look first, which leaves a gap of microseconds.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match fs::symlink_metadata(to) {
-            Err(e) if e.kind() == ErrorKind::NotFound => fs::rename(from, to),
-            Err(e) => Err(e),
-            Ok(_) => Err(ErrorKind::AlreadyExists.into()),
-        },
-        other => Ok(other?),
     }
 }
 

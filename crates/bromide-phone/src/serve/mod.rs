@@ -1,11 +1,29 @@
-//! A phone that another process can reach: over a pseudo terminal or over TCP.
+//! A phone that another process can reach: over a pseudo terminal, over TCP, or as a USB device.
 //!
-//! Promises: the calls block until the stop flag is set, which they notice within 100 ms. One connection is one
-//! plug-in; a phone that returns as 0e8d:2001 does so on the next one.
+//! Promises: the calls block until the stop flag is set, which they notice within 100 ms. Over a terminal or TCP one
+//! connection is one plug-in, and a phone that returns as 0e8d:2001 does so on the next one; on USB the phone shows
+//! one face after the other by itself.
 
+#[cfg(not(unix))]
+mod elsewhere;
+#[cfg(unix)]
 mod fd;
+#[cfg(unix)]
 mod pty;
+#[cfg(unix)]
 mod tcp;
+#[cfg(unix)]
+mod urb_stream;
+#[cfg(unix)]
+mod usb;
+#[cfg(unix)]
+mod usbip;
+#[cfg(unix)]
+mod usbredir;
+#[cfg(unix)]
+mod usbredir_words;
+#[cfg(unix)]
+mod vhci;
 
 use core::future::Future;
 use core::pin::pin;
@@ -17,10 +35,21 @@ use std::path::PathBuf;
 
 use crate::pace::{Pace, Paced};
 use crate::phone::Phone;
+use crate::usb::Face;
 use crate::wire::Ended;
 
+#[cfg(not(unix))]
+pub use elsewhere::{pty, tcp, usbip, usbredir, vhci};
+#[cfg(unix)]
 pub use pty::pty;
+#[cfg(unix)]
 pub use tcp::tcp;
+#[cfg(unix)]
+pub use usbip::usbip;
+#[cfg(unix)]
+pub use usbredir::usbredir;
+#[cfg(unix)]
+pub use vhci::vhci;
 
 /// What happens while a phone is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +62,22 @@ pub enum Serving {
     Over(Ended),
     /// Something the phone could not say on the cable.
     Remark(String),
+    /// The phone is on the bus.
+    Appeared {
+        /// As what.
+        face: Face,
+        /// Where: a port or a client.
+        place: String,
+    },
+    /// The phone is off the bus; another face may follow.
+    Left {
+        /// As what it was there.
+        face: Face,
+        /// Why it left, in words.
+        why: String,
+    },
+    /// A request on endpoint 0 that changed something or was refused.
+    Request(String),
 }
 
 /// Why a phone could not be served any longer.
@@ -60,6 +105,14 @@ pub enum ServeError {
     /// Waiting for a host failed.
     #[error("waiting for a host: {0}")]
     Wait(io::Error),
+    /// The kernel's virtual host controller does not take the phone.
+    #[error("cannot attach to vhci_hcd: {what}: {source}")]
+    Attach {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 /// How a phone is served.
@@ -89,15 +142,17 @@ fn plug_in<L: bromide_proto::link::Link>(
     tell(Serving::PluggedIn);
     let heard = phone.remarks().len();
     let clock = phone.clock().clone();
-    let ended = {
-        let life = pin!(phone.serve(Paced::new(link, pace, clock)));
-        match life.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(ended) => ended,
-            Poll::Pending => unreachable!("a blocking link never leaves its poll waiting"),
-        }
-    };
+    let ended = to_the_end(phone.serve(Paced::new(link, pace, clock)));
     for remark in phone.remarks().iter().skip(heard) {
         tell(Serving::Remark(remark.clone()));
     }
     ended
+}
+
+/// Polls once, which is enough for a future over a blocking link.
+fn to_the_end<T>(life: impl Future<Output = T>) -> T {
+    match pin!(life).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(ended) => ended,
+        Poll::Pending => unreachable!("a blocking link never leaves its poll waiting"),
+    }
 }

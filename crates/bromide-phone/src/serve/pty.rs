@@ -135,8 +135,14 @@ fn point(link: &Path, to: &Path) -> Result<Link, ServeError> {
     Ok(Link(link.to_owned()))
 }
 
+/// Not every system can set it at opening; serving starts no other program.
+#[cfg(target_os = "linux")]
+const CLOEXEC: OpenptFlags = OpenptFlags::CLOEXEC;
+#[cfg(not(target_os = "linux"))]
+const CLOEXEC: OpenptFlags = OpenptFlags::empty();
+
 fn raw_terminal() -> rustix::io::Result<(OwnedFd, PathBuf)> {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | CLOEXEC)?;
     grantpt(&master)?;
     unlockpt(&master)?;
     let name = ptsname(&master, Vec::new())?;

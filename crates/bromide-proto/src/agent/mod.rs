@@ -14,6 +14,9 @@
 
 pub mod partition_table;
 pub mod reading;
+mod speed;
+
+pub use speed::Parked;
 
 use crate::agent_format::Format;
 use crate::codes::da;

@@ -42,6 +42,8 @@ const STRETCH: u64 = 64;
 const TRUST: u32 = 4;
 /// The smallest share of a packet asked for: `1 >> (2 * CAUTION)`, and at least a page.
 const CAUTION: u32 = 6;
+/// Where a careful read begins: a sixteenth of the packets asked for.
+const CAREFUL: u32 = 2;
 
 /// A chip's page shape, as the report gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +67,8 @@ pub struct Order {
     pub length: u64,
     /// Pages per packet, at least 1. 0 would make the agent send empty packets for ever.
     pub pages_per_packet: u32,
+    /// Begin in short stretches of small packets, as after a recovery: the link has failed before.
+    pub careful: bool,
 }
 
 /// A read in progress; [`Reading::next`] gives packet after packet.
@@ -107,6 +111,7 @@ enum Packet {
 
 impl<L: Link> Agent<L> {
     /// Begins a read. Nothing goes over the wire before [`Reading::next`], except G1's customary `F0`.
+    /// Packets are no larger than the link allows ([`Link::most_at_once`]), and at least a page.
     pub async fn read(&mut self, order: Order, size: PageSize) -> Result<Reading<'_, L>, Error> {
         self.talk.step = "read back (DF)";
         let page = u64::from(size.page);
@@ -122,6 +127,9 @@ impl<L: Link> Agent<L> {
             self.fat_info().await?;
         }
         let pages = order.length.checked_div(page).unwrap_or(0);
+        let unit = order.shape.unit(size.page, size.spare);
+        let most = self.talk.most_at_once().and_then(|most| most.checked_div(unit)).unwrap_or(u32::MAX);
+        let order = Order { pages_per_packet: order.pages_per_packet.min(most.max(1)), ..order };
         Ok(Reading {
             agent: self,
             order,
@@ -130,7 +138,7 @@ impl<L: Link> Agent<L> {
             pages,
             state: State::Idle,
             tries: 0,
-            caution: 0,
+            caution: if order.careful { CAREFUL } else { 0 },
             trust: 0,
             recoveries: 0,
             last: String::new(),

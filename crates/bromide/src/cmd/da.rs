@@ -14,7 +14,7 @@ use crate::report::Failure;
 pub(crate) fn list(path: &Path, front: &mut Front) -> Result<(), Failure> {
     let failed = |e| {
         let advice = "name a Download Agent container: the file the vendor's flash tool calls DA";
-        Failure { advice: Some(advice.into()), ..Failure::of_job(&e, &Via::Auto) }
+        Failure { advice: Some(advice.into()), ..Failure::of_job(&e, &Via::Usb(None)) }
     };
     let da = AgentFile::open(path).map_err(failed)?;
     let file = da.table().map_err(failed)?;

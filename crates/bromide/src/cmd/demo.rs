@@ -12,7 +12,7 @@ use bromide_phone::{Generation, Model, demo_agent, stored_page};
 use bromide_proto::wire::nand_read::{AddressKind, Shape};
 
 use crate::choose::Via;
-use crate::cli::{Cable, Demo};
+use crate::cli::{Cable, Demo, SpeedArg};
 use crate::cmd::map;
 use crate::cmd::read::{Job, read_job};
 use crate::demo_flash::{self, BuildError};
@@ -52,6 +52,8 @@ pub(crate) fn demo(args: Demo, front: &mut Front, cancel: &Cancel) -> Result<(),
         agent_format: None,
         pool: None,
         wait: 60,
+        speed: SpeedArg::Auto,
+        place: Default::default(),
     };
     let wish = Wish {
         want: Want::Partition { name: "system".into(), target: target.clone() },

@@ -1,7 +1,7 @@
 //! `identify`: what a file is, and what lies where in a dump.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use bromide_image::identify::{self, Finding, Form, Identity, Value};
@@ -39,11 +39,7 @@ impl OpenFile {
             return Err(std::io::ErrorKind::IsADirectory.into());
         }
         // A device says its length only where its end is.
-        let len = if about.is_file() {
-            about.len()
-        } else {
-            std::io::Seek::seek(&mut &file, std::io::SeekFrom::End(0))?
-        };
+        let len = if about.is_file() { about.len() } else { (&file).seek(SeekFrom::End(0))? };
         Ok(Self { file, len })
     }
 }
@@ -54,7 +50,9 @@ impl ReadAt for OpenFile {
     }
 
     fn read_at(&self, at: u64, into: &mut [u8]) -> Result<(), ReadError> {
-        self.file.read_exact_at(into, at).map_err(|e| ReadError::Medium { at, why: e.to_string() })
+        let mut file = &self.file;
+        let read = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(into));
+        read.map_err(|e| ReadError::Medium { at, why: e.to_string() })
     }
 }
 

@@ -3,7 +3,9 @@
 use bromide_image::map::Placed;
 use bromide_job::error::JobError;
 use bromide_job::event::{Event, Tell};
+use bromide_job::follow::Follower;
 use bromide_job::session::{DEFAULT_POOL, Session};
+use bromide_job::source::Source as _;
 use bromide_job::table::{OwnTable, own_table};
 use bromide_link::{Cancel, run};
 use bromide_proto::agent::{Found, Speed};
@@ -11,7 +13,7 @@ use bromide_proto::brom::Identity;
 use bromide_proto::link::Link;
 
 use crate::cli;
-use crate::cmd::read::{container, end, plug_in, session_options};
+use crate::cmd::read::{container, end, on_phone};
 use crate::front::Front;
 use crate::out;
 use crate::report::Failure;
@@ -21,23 +23,26 @@ use crate::screen::{phone_line, storage_lines};
 pub(crate) fn info(args: cli::Info, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
     let cable = &args.cable;
     let da = container(cable, front)?;
-    let brom = plug_in(cable, front, cancel)?;
-    let options = session_options(cable, cable.pool.unwrap_or(DEFAULT_POOL));
-    let tell = &mut |event: Event<'_>| match event {
-        // In text these two are results: who the phone is at once, even if no agent can be started.
-        Event::Phone(identity) if matches!(front, Front::Screen(_)) => out::line(phone_line(identity)),
-        Event::Found(_) if matches!(front, Front::Screen(_)) => {}
-        event => front.tell(&event),
-    };
-    let (identity, found, speed, table) = run(async {
-        let mut session = Session::greeted(brom, &da, &options, tell).await?;
-        let more = more(&mut session, tell).await;
-        let (identity, found) = (session.identity, session.found.clone());
-        end(session, more.is_ok(), cancel, tell).await;
-        let (speed, table) = more?;
-        Ok::<_, JobError>((identity, found, speed, table))
-    })
-    .map_err(|e| Failure::of_job(&e, &cable.via))?;
+    let pool = cable.pool.unwrap_or(DEFAULT_POOL);
+    let to_screen = matches!(front, Front::Screen(_));
+    let (identity, found, speed, table) = on_phone(cable, pool, front, cancel, |bus, follow, tell| {
+        let tell = &mut |event: Event<'_>| match event {
+            // In text these two are results: who the phone is at once, even if no agent can be started.
+            Event::Phone(identity) if to_screen => out::line(phone_line(identity)),
+            Event::Found(_) if to_screen => {}
+            event => tell(event),
+        };
+        run(async {
+            let mut phone = Follower::catch(bus, &da, follow, tell).await?;
+            let speed = phone.met_at();
+            let session = phone.session().ok_or(JobError::NoSession)?;
+            let table = table(session, tell).await;
+            let (identity, found) = (session.identity, session.found.clone());
+            end(phone.into_session(), table.is_ok(), cancel, tell).await;
+            Ok::<_, JobError>((identity, found, speed, table?))
+        })
+        .map_err(|e| Failure::of_job(&e, &cable.via))
+    })?;
     match front {
         Front::Json(json) => {
             let speed = if speed == Speed::High { "high" } else { "full" };
@@ -58,22 +63,17 @@ pub(crate) fn info(args: cli::Info, front: &mut Front, cancel: &Cancel) -> Resul
     }
 }
 
-/// What is asked of a running agent: the link, and the phone's own partition table, which is no matter of success.
-async fn more<L: Link>(
-    session: &mut Session<L>,
-    tell: &mut Tell<'_>,
-) -> Result<(Speed, Option<OwnTable>), JobError> {
-    let speed = session.agent().speed().await?;
+/// The phone's own partition table, which is no matter of success.
+async fn table<L: Link>(session: &mut Session<L>, tell: &mut Tell<'_>) -> Result<Option<OwnTable>, JobError> {
     if session.found.report.nand.status != 0 {
-        return Ok((speed, None));
+        return Ok(None);
     }
     match own_table(session, tell).await {
-        Ok(table) => Ok((speed, table)),
         Err(e @ JobError::OwnTable { .. }) => {
             tell(Event::Warning(&e.to_string()));
-            Ok((speed, None))
+            Ok(None)
         }
-        Err(e) => Err(e),
+        other => other,
     }
 }
 

@@ -2,9 +2,13 @@
 
 pub(crate) mod da;
 pub(crate) mod demo;
+pub(crate) mod devices;
+pub(crate) mod doctor;
 pub(crate) mod drivers;
 pub(crate) mod identify;
 pub(crate) mod info;
 pub(crate) mod map;
 pub(crate) mod phone;
 pub(crate) mod read;
+pub(crate) mod setup;
+pub(crate) mod watch;

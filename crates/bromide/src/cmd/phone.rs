@@ -3,9 +3,11 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use bromide_link::Cancel;
 use bromide_phone::serve::{self, Serving, Terms};
+use bromide_phone::usb::VENDOR;
 use bromide_phone::{Generation, Model, demo_agent};
 
 use crate::cli::{AgentFormat, Listen, Serve};
@@ -26,10 +28,14 @@ pub(crate) fn serve(args: Serve, front: &mut Front, cancel: &Cancel) -> Result<(
     spec.announce(front);
     let mut phone = spec.phone(cancel)?;
     let terms = Terms { pace: spec.pace, stop: cancel.flag() };
-    let tell = &mut |serving: Serving| say(front, &serving);
+    let begun = Instant::now();
+    let tell = &mut |serving: Serving| say(front, &serving, begun.elapsed());
     let ended = match &args.listen {
         Listen::Pty(link) => serve::pty(&mut phone, link.as_deref(), terms, tell),
         Listen::Tcp(address) => serve::tcp(&mut phone, address, terms, tell),
+        Listen::UsbIp(address) => serve::usbip(&mut phone, address, terms, tell),
+        Listen::UsbRedir(path) => serve::usbredir(&mut phone, path, terms, tell),
+        Listen::Vhci(port) => serve::vhci(&mut phone, *port, terms, tell),
     };
     ended.map_err(|e| {
         Failure::new("phone/serve", exit::FAILED, e.to_string(), "choose another address or path")
@@ -37,15 +43,37 @@ pub(crate) fn serve(args: Serve, front: &mut Front, cancel: &Cancel) -> Result<(
 }
 
 /// The address goes to standard output as well: a script waits for that line.
-fn say(front: &mut Front, serving: &Serving) {
+fn say(front: &mut Front, serving: &Serving, at: Duration) {
     match (front, serving) {
         (Front::Json(json), Serving::At(at)) => json.line(&serde_json::json!({"event": "serving", "at": at})),
-        (Front::Json(json), other) => json.line(&serde_json::json!({"event": "phone", "text": text(other)})),
+        (Front::Json(json), other) => {
+            let mut line = value(other);
+            line["event"] = "phone".into();
+            line["text"] = text(other).into();
+            line["seconds"] = at.as_secs_f64().into();
+            json.line(&line);
+        }
         (Front::Screen(screen), Serving::At(at)) => {
             screen.say("The phone waits here; Ctrl-C ends it.");
             out::line(at);
         }
-        (Front::Screen(screen), other) => screen.say(&text(other)),
+        (Front::Screen(screen), other) => screen.say(&format!("{:9.3} s  {}", at.as_secs_f64(), text(other))),
+    }
+}
+
+/// What programs want apart.
+fn value(serving: &Serving) -> serde_json::Value {
+    match serving {
+        Serving::At(_) | Serving::Remark(_) => serde_json::json!({"what": "remark"}),
+        Serving::PluggedIn => serde_json::json!({"what": "plugged-in"}),
+        Serving::Over(_) => serde_json::json!({"what": "over"}),
+        Serving::Appeared { face, place } => serde_json::json!({
+            "what": "attached", "vid": VENDOR, "pid": face.pid(), "speed": face.speed().to_string(), "place": place
+        }),
+        Serving::Left { face, why } => {
+            serde_json::json!({"what": "left", "vid": VENDOR, "pid": face.pid(), "why": why})
+        }
+        Serving::Request(_) => serde_json::json!({"what": "request"}),
     }
 }
 
@@ -53,8 +81,13 @@ fn text(serving: &Serving) -> String {
     match serving {
         Serving::At(at) => at.clone(),
         Serving::PluggedIn => "plugged in".into(),
-        Serving::Over(ended) => format!("plug-in over: {ended:?}"),
+        Serving::Over(ended) => format!("plug-in over: {ended}"),
         Serving::Remark(text) => text.clone(),
+        Serving::Appeared { face, place } => {
+            format!("attached as {VENDOR:04x}:{:04x} at {}: {place}", face.pid(), face.speed())
+        }
+        Serving::Left { face, why } => format!("{VENDOR:04x}:{:04x} left: {why}", face.pid()),
+        Serving::Request(line) => line.clone(),
     }
 }
 

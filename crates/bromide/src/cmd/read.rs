@@ -1,36 +1,38 @@
 //! `read` and `read-list`.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bromide_image::map::Map;
 use bromide_job::agent_file::AgentFile;
 use bromide_job::error::JobError;
 use bromide_job::event::{Event, Tell};
+use bromide_job::follow::{FollowOptions, Follower};
 use bromide_job::readback::{Done, ReadOptions, read_rows};
 use bromide_job::rows::{self, Want, Wish};
 use bromide_job::save::SaveOptions;
 use bromide_job::session::{DEFAULT_POOL, Session, SessionOptions};
+use bromide_job::source::Source as _;
 use bromide_job::table::rows_on_phone;
+use bromide_link::usb::Notice;
 use bromide_link::{Cancel, run};
-use bromide_proto::brom::Brom;
-use bromide_proto::error::ErrorKind;
-use bromide_proto::link::{Link, LinkError};
+use bromide_proto::link::Link;
 use bromide_proto::wire::nand_read::{AddressKind, Shape};
 
-use crate::choose::{AnyLink, Via, open};
+use crate::choose::{AnyBus, Via};
 use crate::cli::{Cable, Pages, Read, ReadList};
 use crate::cmd::map;
 use crate::front::Front;
 use crate::read_list;
 use crate::report::{Failure, exit};
 
-/// Pause before a cable that was let go is opened again, lest a port that does so at once keeps a core busy.
-const AGAIN: Duration = Duration::from_millis(20);
-/// The least time a phone gets to answer.
-const SHORTEST: Duration = Duration::from_secs(1);
+/// From so many bytes on a read at full speed is worth a word about the other one: about a minute.
+const LONG: u64 = 16 << 20;
+const SLOW: &str = "this is a full-speed link: reliable, and slow. --speed high is faster where it works, and goes on \
+     at full speed where it does not (hold Volume-Down then)";
 
 /// What is to be read, and where it goes.
 pub(crate) struct Job {
@@ -85,25 +87,85 @@ pub(crate) fn read_job(
     places(&targets, job)?;
     let pool = cable.pool.or_else(|| map.and_then(|m| m.pool_blocks)).unwrap_or(DEFAULT_POOL);
     let map = map.map(|m| with_pool(m, pool, front));
-    let brom = plug_in(cable, front, cancel)?;
-    let session = session_options(cable, pool);
-    let tell = &mut |event: Event<'_>| front.tell(&event);
-    run(async {
-        let mut session = Session::greeted(brom, &da, &session, tell).await?;
-        let read = async {
-            let rows = rows_on_phone(&mut session, wishes, map.as_ref(), tell).await?;
-            targets = rows.iter().map(|row| row.target.clone()).collect();
-            read_rows(&mut session, &rows, options, tell).await
-        };
-        let read = read.await;
-        end(session, read.is_ok(), cancel, tell).await;
-        read
+    on_phone(cable, pool, front, cancel, |bus, follow, tell| {
+        run(async {
+            let mut phone = Follower::catch(bus, &da, follow, tell).await?;
+            let read = async {
+                let session = phone.session().ok_or(JobError::NoSession)?;
+                let rows = rows_on_phone(session, wishes, map.as_ref(), tell).await?;
+                targets = rows.iter().map(|row| row.target.clone()).collect();
+                phone.raise(tell).await?;
+                let bytes: u64 = rows.iter().map(|row| row.length).sum();
+                if matches!(via, Via::Usb(_)) && phone.is_slow() && bytes > LONG {
+                    tell(Event::Note(SLOW));
+                }
+                read_rows(&mut phone, &rows, options, tell).await
+            };
+            let read = read.await;
+            end(phone.into_session(), read.is_ok(), cancel, tell).await;
+            read
+        })
+        .map_err(|e: JobError| Failure::of_job(&e, via).with_part(&e, &targets))
     })
-    .map_err(|e: JobError| Failure::of_job(&e, via).with_part(&e, &targets))
+}
+
+/// Waits for the phone at the place of `--via` and does `job` with it.
+pub(crate) fn on_phone<T>(
+    cable: &Cable,
+    pool: u32,
+    front: &mut Front,
+    cancel: &Cancel,
+    job: impl FnOnce(AnyBus<'_>, FollowOptions, &mut Tell<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    match &cable.via {
+        Via::Phone(spec) => spec.announce(front),
+        via => front.waiting(&via.to_string(), cable.wait),
+    }
+    let follow = FollowOptions {
+        session: SessionOptions { agent_format: cable.agent_format.map(Into::into), pool_blocks: pool },
+        speed: cable.speed.into(),
+        wait: Duration::from_secs(cable.wait),
+    };
+    let front = RefCell::new(front);
+    let bus = AnyBus::at(&cable.via, cable.place.places(), cancel, |notice| {
+        front.borrow_mut().tell(&Event::Warning(&in_words(&notice)));
+    })?;
+    job(bus, follow, &mut |event: Event<'_>| front.borrow_mut().tell(&event))
+}
+
+/// What the user should know about a phone on USB besides.
+fn in_words(notice: &Notice) -> String {
+    let cure = "the udev rule that allows it (sudo bromide setup linux --install writes it)";
+    match notice {
+        Notice::OnTty { node, tty, rule, .. } => format!(
+            "your user may not open {}; going on through {}, which is slower and may lose bytes (they are asked \
+             for again). What is missing is {cure}:\n  {rule}",
+            node.display(),
+            tty.display()
+        ),
+        Notice::Refused { seen, node, .. } if !node.exists() => {
+            format!("there is a phone, but its file {} is missing: {seen}", node.display())
+        }
+        Notice::Refused { seen, rule, .. } => {
+            format!(
+                "there is a phone, but your user may not open it: {seen}. What is missing is {cure}:\n  {rule}"
+            )
+        }
+        Notice::Elsewhere { seen, port } => format!(
+            "waiting at port {port}, but there is a phone at another: {seen}. To read that one: --via usb:{}",
+            seen.port
+        ),
+    }
 }
 
 /// Ends a session well or, after a failure, quickly; also when the user stopped it.
-pub(crate) async fn end<L: Link>(session: Session<L>, well: bool, cancel: &Cancel, tell: &mut Tell<'_>) {
+pub(crate) async fn end<L: Link>(
+    session: Option<Session<L>>,
+    well: bool,
+    cancel: &Cancel,
+    tell: &mut Tell<'_>,
+) {
+    let Some(session) = session else { return };
     if well {
         session.finish(tell).await;
     } else {
@@ -182,36 +244,6 @@ fn has_readable_chip(da: &AgentFile, cable: &Cable) -> Result<(), Failure> {
     );
     let advice = "use the Download Agent made for this phone; bromide da list FILE shows what is in one";
     Err(Failure::new("da/no-entry", exit::FAILED, what, advice))
-}
-
-/// The cable, with the phone on it.
-///
-/// BootROM and preloader leave the bus after seconds without a start sequence and come back: a port that vanishes
-/// before the phone has answered is waited for again.
-pub(crate) fn plug_in(cable: &Cable, front: &mut Front, cancel: &Cancel) -> Result<Brom<AnyLink>, Failure> {
-    let via = &cable.via;
-    match via {
-        Via::Phone(spec) => spec.announce(front),
-        via => front.waiting(&via.to_string(), cable.wait),
-    }
-    let until = Instant::now() + Duration::from_secs(cable.wait);
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        let link = open(via, left, cancel)?;
-        // A phone that is there is given the time to say so, however short the wait.
-        match run(Brom::hello(link, left.max(SHORTEST))) {
-            Ok(brom) => return Ok(brom),
-            Err(e) if matches!(e.kind, ErrorKind::Link(LinkError::Unplugged)) && Instant::now() < until => {
-                std::thread::sleep(AGAIN);
-            }
-            Err(e) => return Err(Failure::of_job(&JobError::Talk(e), via)),
-        }
-    }
-}
-
-/// How the session begins, from the command line.
-pub(crate) fn session_options(cable: &Cable, pool_blocks: u32) -> SessionOptions {
-    SessionOptions { agent_format: cable.agent_format.map(Into::into), pool_blocks }
 }
 
 fn want(args: &Read) -> Result<Want, Failure> {

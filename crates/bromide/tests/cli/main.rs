@@ -1,11 +1,13 @@
 //! The binary as a user runs it: what it writes, what it says, what its exit code is.
 //!
 //! Every phone here is virtual and holds its chip in memory or in a small file; nothing is asserted about speed.
+#![cfg(unix)]
 
 mod agents;
 mod bench;
 mod commands;
 mod damage;
+mod doctor;
 mod folders;
 mod interrupted;
 mod maps;
@@ -13,3 +15,6 @@ mod output;
 mod places;
 mod reading;
 mod refusals;
+mod setup;
+mod tree;
+mod usb_refusals;
