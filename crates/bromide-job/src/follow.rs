@@ -7,7 +7,7 @@
 //!                                                              └ agent gone ─► key held, 0e8d:0003, full speed
 //! ```
 //! A read goes on where it was in the same run. What was confirmed is not read twice, but for one page at the edge
-//! that shows both ends to be in the same place ([`crate::edge`]). Sources: `da-legacy.md` section 3.2,
+//! that shows both ends to be in the same place (`edge.rs`). Sources: `da-legacy.md` section 3.2,
 //! `da-legacy-observed.md` section 7.1. Untested on hardware.
 
 use std::time::Duration;
