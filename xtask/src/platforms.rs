@@ -10,7 +10,7 @@ use crate::process::{root, run, target_dir, works};
 const CHECKED: [&str; 2] = ["x86_64-pc-windows-gnu", "aarch64-apple-darwin"];
 
 /// What the binary for all Linux systems is built for.
-const STATIC: &str = "x86_64-unknown-linux-musl";
+pub(crate) const STATIC: &str = "x86_64-unknown-linux-musl";
 
 /// Whether a target's standard library is there, installed if it has to be.
 pub(crate) fn has_target(target: &str) -> bool {

@@ -8,6 +8,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Passed,
+    /// The first try failed, and why; the second passed.
+    PassedAgain(String),
     Failed(String),
     /// Not run: the tree lacks something.
     Waiting(String),
@@ -18,6 +20,7 @@ impl Verdict {
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Passed => "pass",
+            Self::PassedAgain(_) => "pass, second try",
             Self::Failed(_) => "FAIL",
             Self::Waiting(_) => "waiting",
         }
@@ -73,6 +76,10 @@ pub(crate) fn print(outcomes: &[Outcome], results: &Path) -> Result<(), String> 
     for Outcome { name, verdict, .. } in outcomes {
         match verdict {
             Verdict::Passed => {}
+            Verdict::PassedAgain(why) => {
+                println!("passed at the second try: {name}; the first: {why}");
+                println!("--- {}", results.join(format!("{name}.first.log")).display());
+            }
             Verdict::Waiting(what) => println!("waiting: {name}: {what}"),
             Verdict::Failed(what) => {
                 println!("failed: {name}: {what}\n--- {}", results.join(format!("{name}.log")).display());
