@@ -1,14 +1,16 @@
-//! YAFFS2, the file system of raw NAND phones, as an image maker writes it: what a factory `/system` is.
+//! YAFFS2, the file system of raw NAND phones: read as a running phone leaves it, written as an image maker does.
 //!
+//! [`read::Tree`] rebuilds the files of a partition, the used ones and their history included.
 //! [`Writer`] turns a tree into chunks of 2048 bytes with their tags, one at a time and in the order they lie on the
 //! flash. What surrounds them on the chip (bad-block mark, block index, check byte, parity) is not its business; the
 //! 25 software bytes it gives are the ones those pages have room for. [`tags::packed`] makes the 28 bytes of image
 //! files out of them.
 //!
-//! The facts are those of nand-yaffs2.md sections 4 and 5; a test rebuilds pages of a real phone byte for byte.
+//! The facts are those of nand-yaffs2.md sections 4 to 6; a test rebuilds pages of a real phone byte for byte.
 
 pub mod demo_tree;
 mod header;
+pub mod read;
 pub mod tags;
 mod write;
 

@@ -61,14 +61,14 @@ impl Tags {
 
 /// The error-correcting parity over the 16 tag bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Parity {
-    column: u8,
-    line: u32,
-    prime: u32,
+pub(super) struct Parity {
+    pub(super) column: u8,
+    pub(super) line: u32,
+    pub(super) prime: u32,
 }
 
 impl Parity {
-    fn of(numbers: &[u8; 16]) -> Self {
+    pub(super) fn of(numbers: &[u8; 16]) -> Self {
         let (mut all, mut line, mut prime) = (0_u8, 0_u32, 0_u32);
         for (at, &byte) in (0_u32..).zip(numbers) {
             all ^= byte;

@@ -1,0 +1,118 @@
+//! Bytes of files, read from their chunks when asked for.
+
+use alloc::vec::Vec;
+
+use super::fields::Kind;
+use super::pages::Condition;
+use super::replay::Chunk;
+use super::{Node, Tree};
+use crate::read_at::{ReadAt, ReadError};
+
+/// Why the bytes of an object cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// There is no such object.
+    #[error("there is no object {0}")]
+    NoObject(u32),
+    /// Only files have bytes.
+    #[error("object {0} is no file")]
+    NotAFile(u32),
+    /// A page of it is beyond repair. Met only where [`super::Verify::Tags`] put the check off.
+    #[error("page {0} is damaged beyond repair")]
+    Damaged(u32),
+    /// The source failed.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// The bytes of one version of a file, to be read by [`Tree::read_content`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// Bytes, holes included.
+    pub size: u64,
+    pub(super) chunks: Vec<Chunk>,
+}
+
+impl<S: ReadAt> Tree<S> {
+    /// Fills `into` with bytes of a file from `offset` on, and gives how many there were: fewer than asked for only
+    /// at its end. Holes read as zeros. A hard link has the bytes of what it is another name of.
+    ///
+    /// # Errors
+    /// No file of this id, the source's own, or a page beyond repair that was not checked before.
+    pub fn read_file(&self, id: u32, offset: u64, into: &mut [u8]) -> Result<usize, FileError> {
+        let node = self.resolve(id)?;
+        if node.kind != Kind::File {
+            return Err(FileError::NotAFile(node.id));
+        }
+        self.read_chunks(node.size, self.chunks_of(node), offset, into)
+    }
+
+    /// As [`Self::read_file`], of the content of an earlier version.
+    ///
+    /// # Errors
+    /// The source's own, or a page beyond repair that was not checked before.
+    pub fn read_content(&self, content: &Content, offset: u64, into: &mut [u8]) -> Result<usize, FileError> {
+        self.read_chunks(content.size, &content.chunks, offset, into)
+    }
+
+    /// Bytes of a file that are stored, the rest being holes.
+    #[must_use]
+    pub fn stored_bytes(&self, node: &Node) -> u64 {
+        let bytes = self.chunks_of(node).iter().map(|chunk| u64::from(chunk.bytes));
+        bytes.fold(0, u64::saturating_add).min(node.size)
+    }
+
+    fn chunks_of(&self, node: &Node) -> &[Chunk] {
+        self.chunks.get(node.chunks.clone()).unwrap_or_default()
+    }
+
+    fn read_chunks(
+        &self,
+        size: u64,
+        chunks: &[Chunk],
+        offset: u64,
+        into: &mut [u8],
+    ) -> Result<usize, FileError> {
+        let left = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let len = left.min(into.len());
+        let into = into.get_mut(..len).unwrap_or_default();
+        into.fill(0);
+        let step = self.chunk_bytes();
+        let end = offset.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
+        let first = offset.checked_div(step).unwrap_or(0).saturating_add(1);
+        let from = chunks.partition_point(|chunk| u64::from(chunk.number) < first);
+        let rest = chunks.get(from..).unwrap_or_default();
+        let start = |chunk: &Chunk| u64::from(chunk.number.saturating_sub(1)).saturating_mul(step);
+        let wanted = rest.get(..rest.partition_point(|chunk| start(chunk) < end)).unwrap_or_default();
+        let (mut run, mut page) = (Vec::new(), self.pages.buffer());
+        // Chunks written one after another lie in pages one after another and are read together.
+        let most = usize::try_from(self.pages.run()).unwrap_or(1);
+        for together in wanted.chunk_by(|a, b| a.page.checked_add(1) == Some(b.page)) {
+            for some in together.chunks(most) {
+                let Some(head) = some.first() else { continue };
+                self.pages.fetch(head.page, u32::try_from(some.len()).unwrap_or(1), &mut run)?;
+                for (chunk, stored) in some.iter().zip(self.pages.stored(&run)) {
+                    let condition = self.pages.open_known(stored, chunk.clean, &mut page);
+                    if matches!(condition, Condition::Damaged | Condition::Blank) {
+                        return Err(FileError::Damaged(chunk.page));
+                    }
+                    copy(page.chunk(), usize::from(chunk.bytes), start(chunk), offset, into);
+                }
+            }
+        }
+        Ok(len)
+    }
+}
+
+/// Copies the first `bytes` of a chunk that starts at `start` of the file into what is wanted of it from `offset` on.
+fn copy(chunk: &[u8], bytes: usize, start: u64, offset: u64, into: &mut [u8]) {
+    let chunk = chunk.get(..bytes).unwrap_or(chunk);
+    let narrow = |distance: u64| usize::try_from(distance).unwrap_or(usize::MAX);
+    let from = chunk.get(narrow(offset.saturating_sub(start))..).unwrap_or_default();
+    let to = into.get_mut(narrow(start.saturating_sub(offset))..).unwrap_or_default();
+    let len = from.len().min(to.len());
+    if let (Some(to), Some(from)) = (to.get_mut(..len), from.get(..len)) {
+        to.copy_from_slice(from);
+    }
+}
