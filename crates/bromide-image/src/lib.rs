@@ -5,7 +5,7 @@
 //! * [`map`]: what says where a phone's partitions lie (listings, scatter files), and how that fits a chip.
 //! * [`read_at`]: how bytes get in; [`table`]: partition tables on the flash itself; [`sparse`]: images without
 //!   their empty stretches.
-//! * [`yaffs2`]: the YAFFS2 file system as an image maker writes it.
+//! * [`yaffs2`]: the YAFFS2 file system, read as a phone leaves it and written as an image maker does.
 #![no_std]
 #![cfg_attr(
     not(test),

@@ -52,6 +52,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Map(crate::cmd::map::MapCommand),
     Identify(crate::cmd::identify::Identify),
+    /// Look into the files of a dump
+    #[command(subcommand)]
+    Image(crate::cmd::image::ImageCommand),
     /// Look into Windows driver files (INF), or write one
     #[command(subcommand)]
     Drivers(crate::cmd::drivers::Drivers),

@@ -54,6 +54,7 @@ fn run(command: Command, front: &mut Front, cancel: &Cancel) -> Result<(), Failu
         Command::Da(Da::List { file }) => cmd::da::list(&file, front),
         Command::Map(command) => cmd::map::map(command, front),
         Command::Identify(args) => cmd::identify::identify(&args, front),
+        Command::Image(command) => cmd::image::image(command, front, cancel),
         Command::Drivers(command) => cmd::drivers::drivers(command, front, cancel),
         Command::Doctor(args) => cmd::doctor::doctor(&args, front),
         Command::Setup(command) => cmd::setup::setup(command, front),

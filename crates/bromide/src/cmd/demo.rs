@@ -5,6 +5,7 @@ use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use bromide_image::yaffs2::read::{Kind, ROOT};
 use bromide_job::readback::ReadOptions;
 use bromide_job::rows::{Want, Wish};
 use bromide_link::Cancel;
@@ -13,6 +14,7 @@ use bromide_proto::wire::nand_read::{AddressKind, Shape};
 
 use crate::choose::Via;
 use crate::cli::{Cable, Demo, SpeedArg};
+use crate::cmd::image::{open, shown};
 use crate::cmd::map;
 use crate::cmd::read::{Job, read_job};
 use crate::demo_flash::{self, BuildError};
@@ -67,6 +69,9 @@ pub(crate) fn demo(args: Demo, front: &mut Front, cancel: &Cancel) -> Result<(),
     front.say("4. Compare with the virtual chip, page by page");
     let pages = compare(&spec, &model, &target, cancel)?;
     front.say(&format!("   all {} pages are equal", grouped(pages)));
+
+    front.say("5. Look into the image: the files of /system");
+    files(&target, front, cancel)?;
     front.say(&format!("\nDone in {:.1} s.", start.elapsed().as_secs_f64()));
     if kept {
         front.say(&format!("Everything is in {}.", folder.path.display()));
@@ -130,6 +135,36 @@ fn compare(spec: &Spec, model: &Model, image: &Path, cancel: &Cancel) -> Result<
         ));
     }
     Ok(pages)
+}
+
+/// Shows what is in the root of the image, and a small text file of it.
+fn files(image: &Path, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
+    let tree = open(image, front, cancel)?.tree;
+    let mut text = None;
+    for top in tree.children(ROOT) {
+        let (mut objects, mut bytes, mut left) = (0_u64, 0, vec![top]);
+        while let Some(node) = left.pop() {
+            objects += 1;
+            bytes += if node.kind == Kind::File { node.size } else { 0 };
+            if top.name == b"etc" && node.kind == Kind::File && (1..1000).contains(&node.size) {
+                text.get_or_insert(node);
+            }
+            left.extend(tree.children(node.id));
+        }
+        let (below, bytes) = (grouped(objects - 1), grouped(bytes));
+        front.say(&format!("   {:12} {below:>5} in it, {bytes:>12} bytes", format!("{}/", shown(&top.name))));
+    }
+    let Some(node) = text else {
+        return Err(failed("demo/files", "the image has no text file in /system/etc"));
+    };
+    let mut bytes = vec![0; usize::try_from(node.size).unwrap_or(0)];
+    tree.read_file(node.id, 0, &mut bytes).map_err(|e| failed("demo/files", &e.to_string()))?;
+    front.say(&format!("   bromide image cat system.img {}", shown(&tree.path(node.id))));
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    for line in lines.take(3) {
+        front.say(&format!("   | {}", shown(line)));
+    }
+    Ok(())
 }
 
 /// The model's partition table as its running phone would print it.

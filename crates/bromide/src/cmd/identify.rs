@@ -26,13 +26,14 @@ pub(crate) struct Identify {
 }
 
 /// A file that is read where it is asked to be.
-struct OpenFile {
+pub(crate) struct OpenFile {
     file: File,
     len: u64,
 }
 
 impl OpenFile {
-    fn open(path: &Path) -> std::io::Result<Self> {
+    /// Of a file or device; not of a directory.
+    pub(crate) fn open(path: &Path) -> std::io::Result<Self> {
         let file = File::open(path)?;
         let about = file.metadata()?;
         if about.is_dir() {

@@ -6,6 +6,7 @@ pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod drivers;
 pub(crate) mod identify;
+pub(crate) mod image;
 pub(crate) mod info;
 pub(crate) mod map;
 pub(crate) mod phone;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bench::{Bench, Stream};
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 23] = [
     "",
     "read",
     "read-list",
@@ -17,6 +17,10 @@ const COMMANDS: [&str; 19] = [
     "map diff",
     "map convert",
     "identify",
+    "image",
+    "image ls",
+    "image tree",
+    "image cat",
     "drivers",
     "drivers scan",
     "drivers make",
