@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use bromide_image::yaffs2::LAST_CHUNK;
 use bromide_image::yaffs2::read::{FileError, Kind, Tree};
-use bromide_job::event::Event;
 use bromide_link::Cancel;
 use clap::Args;
 
@@ -82,11 +81,12 @@ pub(crate) fn cat(args: &Cat, front: &mut Front, cancel: &Cancel) -> Result<(), 
     }
     let damaged = opened.tree.counts().damaged;
     if opened.tree.stored_bytes(real) < node.size && damaged != 0 {
+        // The bytes are out, but a file that may be wrong must not end as one that is right.
         let told = format!(
             "/{path} has holes, which read as zeros; {} damaged beyond repair may have been parts of it",
             pages(damaged.into())
         );
-        front.tell(&Event::Warning(&told));
+        return Err(opened.failed(&told));
     }
     Ok(())
 }
