@@ -368,10 +368,17 @@ fn reserved_only(map: &Map, written: &map::Written) -> bool {
     written.entries <= map.reserved.len()
 }
 
+/// A name as the oldest dialect prints it. An MBR would make the map one of a phone with eMMC, which has no pool.
+fn scatter_name() -> impl Strategy<Value = String> {
+    "(__NODL_)?[A-Za-z0-9][A-Za-z0-9_]{0,12}".prop_filter("an MBR has a meaning", |it| {
+        !it.trim_start_matches("__NODL_").eq_ignore_ascii_case("MBR")
+    })
+}
+
 proptest! {
     #[test]
     fn a_printed_scatter_keeps_names_and_addresses(
-        names in proptest::collection::vec("(__NODL_)?[A-Za-z0-9][A-Za-z0-9_]{0,12}", 1..40),
+        names in proptest::collection::vec(scatter_name(), 1..40),
         steps in proptest::collection::vec(1_u64..0x100_0000, 40),
         pool in proptest::option::of(1_u32..0x1_0000),
         style in 0_usize..4,

@@ -1,12 +1,13 @@
 //! Partition maps of real phones: the first user's MT6575 (retyped: they are small facts), and every sample file of
 //! the data folder when it is there.
 
-use std::fs;
-use std::path::PathBuf;
+#[path = "support/samples.rs"]
+mod samples;
 
 use bromide_image::map::{
     self, ChipShape, Content, Derived, Fault, Format, Map, Region, Size, Source, StartIs, Storage,
 };
+use samples::data;
 
 /// `/proc/mtd` of an MT6575 phone with 512 MiB of NAND.
 const SEED_PROC_MTD: &str = include_str!("fixtures/seed_proc_mtd.txt");
@@ -121,20 +122,6 @@ fn the_smallest_file_is_one_partition_that_takes_the_chip() {
     assert_eq!(to_pool.partitions[0].size, 0x1F5C_0000);
     let bare = map.place(&ChipShape { pool_blocks: 0, ..SEED_CHIP }).unwrap();
     assert_eq!((bare.partitions[0].size, bare.partitions[0].derived), (512 << 20, Some(Derived::SizeToEnd)));
-}
-
-/// The data folder, or nothing with a word about it.
-fn data(folder: &str) -> Option<Vec<(String, Vec<u8>)>> {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
-    let root = std::env::var_os("BROMIDE_DATA").map_or_else(|| PathBuf::from(default), PathBuf::from);
-    let Ok(entries) = fs::read_dir(root.join(folder)) else {
-        eprintln!("skipped: no sample data (BROMIDE_DATA/{folder})");
-        return None;
-    };
-    let read = |it: fs::DirEntry| (it.file_name().into_string().unwrap(), fs::read(it.path()).unwrap());
-    let mut files: Vec<_> = entries.map(|it| read(it.unwrap())).collect();
-    files.sort();
-    Some(files)
 }
 
 /// Partitions without the pool, pool blocks, last linear start.

@@ -5,13 +5,17 @@
 //! `--?` where that is assumed by the name), and what else is stated. `+0x..` is a start summed up from sizes, `?` a start or size nothing is said of; `~next` and `~end`
 //! are sizes the file does not state. `-key` and `+key` are further keys that say `false` and `true`.
 
+#[path = "support/samples.rs"]
+mod samples;
+
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bromide_image::map::{
     self, Content, Details, Manifest, Map, Partition, Region, Reserved, Size, StartIs, Storage,
 };
+use samples::data;
 
 const SNAPSHOTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");
 
@@ -146,20 +150,6 @@ fn keys(pairs: &[(String, String)]) -> String {
         value => format!(" {key}={value}"),
     };
     pairs.iter().map(one).collect()
-}
-
-/// Files of a folder of the data, or nothing with a word about it.
-fn data(folder: &str) -> Option<Vec<(String, Vec<u8>)>> {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
-    let root = std::env::var_os("BROMIDE_DATA").map_or_else(|| PathBuf::from(default), PathBuf::from);
-    let Ok(entries) = fs::read_dir(root.join(folder)) else {
-        eprintln!("skipped: no sample data (BROMIDE_DATA/{folder})");
-        return None;
-    };
-    let read = |it: fs::DirEntry| (it.file_name().into_string().unwrap(), fs::read(it.path()).unwrap());
-    let mut files: Vec<_> = entries.map(|it| read(it.unwrap())).collect();
-    files.sort();
-    Some(files)
 }
 
 fn file<'a>(files: &'a [(String, Vec<u8>)], name: &str) -> &'a [u8] {

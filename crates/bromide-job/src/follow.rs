@@ -105,10 +105,7 @@ impl<'a, B: Bus> Follower<'a, B> {
         Ok(follower)
     }
 
-    /// The running session, to end it.
-    ///
-    /// # Errors
-    /// The link failed and could not be mended.
+    /// The running session, to end it; `None` where the link failed and could not be mended.
     pub fn into_session(self) -> Option<Session<B::Link>> {
         self.session
     }

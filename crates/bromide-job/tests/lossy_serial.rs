@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bromide_phone::{Boot, Options, PhoneLink};
@@ -12,6 +14,8 @@ use common::*;
 
 /// Size of the driver's reads.
 const DROPPED: usize = 1024;
+/// What the buffer is believed to hold.
+const MOST: u32 = 32 << 10;
 
 /// Loses a block now and then; everything else arrives in order.
 struct Lossy {
@@ -19,7 +23,9 @@ struct Lossy {
     /// One block in so many is lost.
     one_in: u32,
     state: u64,
-    lost: u32,
+    /// Bytes since the host last spoke, and the most of them there were.
+    burst: usize,
+    longest: Rc<Cell<usize>>,
     /// Bytes of the present block still to give, and whether it is lost.
     block: (usize, bool),
 }
@@ -30,7 +36,8 @@ impl Lossy {
             link,
             one_in,
             state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
-            lost: 0,
+            burst: 0,
+            longest: Rc::default(),
             block: (DROPPED, false),
         }
     }
@@ -47,6 +54,7 @@ impl Link for Lossy {
     async fn send(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
         // A short answer comes in a transfer of its own: only bursts overrun the buffer.
         self.block = (DROPPED, false);
+        self.burst = 0;
         self.link.send(bytes).await
     }
 
@@ -54,7 +62,6 @@ impl Link for Lossy {
         loop {
             if self.block.0 == 0 {
                 self.block = (DROPPED, self.draw());
-                self.lost += u32::from(self.block.1);
             }
             let most = into.len().min(self.block.0);
             let lost = self.block.1;
@@ -62,6 +69,8 @@ impl Link for Lossy {
             let place = if lost { &mut sink[..] } else { &mut into[..most] };
             let n = self.link.recv(place, within).await?;
             self.block.0 -= n;
+            self.burst += n;
+            self.longest.set(self.longest.get().max(self.burst));
             if !lost {
                 return Ok(n);
             }
@@ -73,7 +82,7 @@ impl Link for Lossy {
     }
 
     fn most_at_once(&self) -> Option<u32> {
-        Some(32 << 10)
+        Some(MOST)
     }
 }
 
@@ -88,9 +97,12 @@ fn blocks_dropped_by_a_serial_driver_never_give_a_wrong_file() {
                 let folder = folder();
                 let file = folder.path().join("a.img");
                 let link = Lossy::new(plug(phone("mt6575", Boot::BootRom, Options::default())), one_in, seed);
+                let longest = Rc::clone(&link.longest);
                 let options = bromide_job::readback::ReadOptions { pages_per_packet: 64, ..read_options() };
                 let wish = range(start, length, &file);
                 let outcome = job(link, &da(format), &session_options(), &[wish], &options);
+                // Packet, sum, and the end of an answer before it.
+                assert!(longest.get() <= MOST as usize + 64, "asked for {} at once", longest.get());
                 match outcome.result {
                     Ok(_) => {
                         assert!(std::fs::read(&file).unwrap() == wanted, "{format} 1/{one_in} seed {seed}");

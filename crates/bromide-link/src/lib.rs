@@ -9,7 +9,6 @@ mod fault;
 mod run;
 #[cfg_attr(not(unix), path = "serial_elsewhere.rs")]
 mod serial;
-pub mod serial_find;
 mod stream;
 mod tap;
 mod tcp;

@@ -1,5 +1,7 @@
 //! The serial link over pseudo-terminals: the phone's end is the controlling side.
 
+mod support;
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -11,6 +13,7 @@ use bromide_link::{Cancel, OpenOptions, STALL, SerialLink, run};
 use bromide_proto::link::{Link, LinkError, recv_exact};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, OutputModes, tcgetattr};
+use support::ends_soon_after_a_wish_to_stop;
 
 /// The phone's end of a new line, and the path of the host's end.
 fn line() -> (File, PathBuf) {
@@ -29,30 +32,6 @@ fn recv(link: &mut SerialLink, n: usize, within: Duration) -> Vec<u8> {
     let mut into = vec![0; n];
     run(recv_exact(link, &mut into, within)).unwrap();
     into
-}
-
-/// Runs `wait`, sets its flag 50 ms later, and expects it to be cancelled within 200 ms of that: in one of five
-/// tries, since a busy machine may be late by itself.
-fn ends_soon_after_a_wish_to_stop(mut wait: impl FnMut(Cancel) -> LinkError) {
-    let mut late = Vec::new();
-    for _ in 0..5 {
-        let cancel = Cancel::new();
-        let set = cancel.clone();
-        let setter = thread::spawn(move || {
-            thread::sleep(Duration::from_millis(50));
-            let now = Instant::now();
-            set.set();
-            now
-        });
-        let e = wait(cancel);
-        let end = Instant::now();
-        assert!(matches!(e, LinkError::Cancelled), "{e}");
-        late.push(end - setter.join().unwrap());
-        if late.last() <= Some(&Duration::from_millis(200)) {
-            return;
-        }
-    }
-    panic!("cancelled too late: {late:?}");
 }
 
 const SECOND: Duration = Duration::from_secs(1);

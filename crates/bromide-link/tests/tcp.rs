@@ -1,5 +1,7 @@
 //! The TCP link over the loopback interface.
 
+mod support;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
@@ -7,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use bromide_link::{Cancel, Direction, Faulty, STALL, Tap, TcpLink, run};
 use bromide_proto::link::{Link, LinkError, recv_exact};
+use support::ends_soon_after_a_wish_to_stop;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -22,30 +25,6 @@ fn pair(cancel: &Cancel) -> (TcpStream, TcpLink) {
 fn deserted() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
-}
-
-/// Runs `wait`, sets its flag 50 ms later, and expects it to be cancelled within 200 ms of that: in one of five
-/// tries, since a busy machine may be late by itself.
-fn ends_soon_after_a_wish_to_stop(mut wait: impl FnMut(Cancel) -> LinkError) {
-    let mut late = Vec::new();
-    for _ in 0..5 {
-        let cancel = Cancel::new();
-        let set = cancel.clone();
-        let setter = thread::spawn(move || {
-            thread::sleep(Duration::from_millis(50));
-            let now = Instant::now();
-            set.set();
-            now
-        });
-        let e = wait(cancel);
-        let end = Instant::now();
-        assert!(matches!(e, LinkError::Cancelled), "{e}");
-        late.push(end - setter.join().unwrap());
-        if late.last() <= Some(&Duration::from_millis(200)) {
-            return;
-        }
-    }
-    panic!("cancelled too late: {late:?}");
 }
 
 #[test]

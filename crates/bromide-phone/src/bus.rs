@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::options::Boot;
 use crate::pace::Pace;
 use crate::phone::Phone;
+use crate::usb::HighSpeed;
 use crate::wire::Ended;
 
 /// Away from the bus between `70` and 0e8d:2001 (`da-legacy.md` section 3.2).
@@ -37,7 +38,8 @@ pub struct BusManner {
     pub key_from: Option<Duration>,
     /// When the user takes the phone off, its battery out, and plugs it in again.
     pub power_cycle_at: Option<Duration>,
-    /// What happens at 0e8d:2001.
+    /// What happens at 0e8d:2001, counted in bytes to the host since the port was opened. Where the link aborts,
+    /// transfers fail until the port is opened again, and what was under way is lost.
     pub high_speed: HighSpeed,
     /// Speed of the bytes.
     pub pace: Pace,
@@ -51,22 +53,10 @@ impl Default for BusManner {
             plugged_at: Duration::ZERO,
             key_from: Some(Duration::ZERO),
             power_cycle_at: None,
-            high_speed: HighSpeed::Works,
+            high_speed: HighSpeed::Ok,
             pace: Pace::None,
         }
     }
-}
-
-/// What happens at 0e8d:2001, counted in bytes to the host since the port was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum HighSpeed {
-    /// It works.
-    #[default]
-    Works,
-    /// After so many bytes transfers fail until the port is opened again; what was under way is lost.
-    Breaks(u64),
-    /// After so many bytes the phone restarts.
-    Dies(u64),
 }
 
 /// Where the phone is.
@@ -164,7 +154,7 @@ impl Bus for PhoneBus {
             if place.look().is_some_and(|face| faces.contains(&face))
                 && let Some(Whereabouts::Closed(face, link)) = place.phone.replace(Whereabouts::Open)
             {
-                let fault = if face == Face::Agent { place.manner.high_speed } else { HighSpeed::Works };
+                let fault = if face == Face::Agent { place.manner.high_speed } else { HighSpeed::Ok };
                 let place = Rc::clone(&self.0);
                 let open = BusLink { link: Some(link), face, place, heard: 0, fault, broken: false };
                 return Ok((sighting(face), open));
@@ -221,7 +211,7 @@ impl BusLink {
     fn count(&mut self, came: usize) -> Result<usize, LinkError> {
         self.heard = self.heard.saturating_add(came as u64);
         match self.fault {
-            HighSpeed::Breaks(after) if self.heard > after => {
+            HighSpeed::Aborts(after) if self.heard > after => {
                 self.broken = true;
                 if let Some(link) = &mut self.link {
                     link.lose_all();

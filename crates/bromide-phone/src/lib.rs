@@ -28,7 +28,7 @@ mod upload;
 pub mod usb;
 mod wire;
 
-pub use bus::{BusLink, BusManner, HighSpeed, PhoneBus};
+pub use bus::{BusLink, BusManner, PhoneBus};
 pub use cable::PhoneLink;
 pub use clock::Clock;
 pub use factory::{Factory, FactoryError, Filling, stored_page};

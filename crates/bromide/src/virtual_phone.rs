@@ -7,8 +7,8 @@ use std::time::Duration;
 use bromide_link::Cancel;
 use bromide_phone::usb::{self, UsbOptions};
 use bromide_phone::{
-    Boot, BusManner, Clock, EccDelivery, Factory, Filling, Generation, HighSpeed, Model, NandChip, Options,
-    Pace, Phone, PhoneBus, TableAnswer,
+    Boot, BusManner, Clock, EccDelivery, Factory, Filling, Generation, Model, NandChip, Options, Pace, Phone,
+    PhoneBus, TableAnswer,
 };
 
 use crate::demo_flash::{self, BuildError};
@@ -164,15 +164,10 @@ impl Spec {
 
     /// The phone on a bus in this process.
     pub(crate) fn bus(&self, cancel: &Cancel) -> Result<PhoneBus, Failure> {
-        let high_speed = match self.usb.high_speed {
-            usb::HighSpeed::Ok => HighSpeed::Works,
-            usb::HighSpeed::Aborts(after) => HighSpeed::Breaks(after),
-            usb::HighSpeed::Dies(after) => HighSpeed::Dies(after),
-        };
         let manner = BusManner {
             enumerates: Duration::ZERO,
             key_from: (self.usb.key == usb::Key::Held).then_some(Duration::ZERO),
-            high_speed,
+            high_speed: self.usb.high_speed,
             pace: self.pace,
             ..BusManner::default()
         };
