@@ -184,7 +184,7 @@ fn caught(looks: Duration) -> usize {
     let one = |phase: u32| {
         let options = Options { preloader_patience: Some(Duration::from_millis(300)), ..Options::default() };
         // Not in step with the host's looks.
-        let plugged_at = Duration::from_micros(1_000_000 + 3_137 * u64::from(phase));
+        let plugged_at = Duration::from_micros(1_000_000 + 10_137 * u64::from(phase));
         let manner = BusManner { plugged_at, key_from: None, looks, ..BusManner::default() };
         let phone = phone("mt6575", Boot::Preloader, options);
         let file = folder.path().join(format!("{phase}.img"));
@@ -201,8 +201,9 @@ fn preloaders_that_stay_300_ms_are_all_caught_whenever_they_come() {
 }
 
 #[test]
-fn a_host_that_looks_once_a_second_misses_some_of_them() {
-    assert!((1..100).contains(&caught(Duration::from_secs(1))));
+fn a_host_that_looks_once_a_second_misses_most_of_them() {
+    // 300 ms of every second.
+    assert!((25..=35).contains(&caught(Duration::from_secs(1))));
 }
 
 #[test]

@@ -123,6 +123,22 @@ impl Place {
         }
     }
 
+    /// Lets time pass until then. The phone lives through it whether or not a host looks.
+    fn pass(&mut self, until: Duration) {
+        loop {
+            self.look();
+            let due = match &self.phone {
+                Some(Whereabouts::Away(_, Some((_, comes)))) => Some(*comes),
+                Some(Whereabouts::Closed(_, link)) => link.wakes(),
+                _ => None,
+            };
+            match due.filter(|at| *at > self.clock.now() && *at < until) {
+                Some(at) => self.clock.sleep_until(at),
+                None => return self.clock.sleep_until(until),
+            }
+        }
+    }
+
     /// The phone left by itself, or its cable was pulled: what comes next.
     fn leaves(&mut self, link: PhoneLink) {
         let (mut phone, ended) = link.unplug();
@@ -164,7 +180,7 @@ impl Bus for PhoneBus {
                 return Err(LinkError::Timeout(within));
             }
             let next = now.saturating_add(place.manner.looks.max(Duration::from_millis(1))).min(until);
-            place.clock.sleep_until(next);
+            place.pass(next);
         }
     }
 

@@ -178,6 +178,11 @@ impl PhoneLink {
         self.pipe.borrow_mut().to_host = Flow::default();
     }
 
+    /// When the phone would go on by itself, if it is waiting for that.
+    pub(crate) fn wakes(&self) -> Option<Duration> {
+        self.pipe.borrow().phone_wakes
+    }
+
     /// Lets the phone run until it waits or is gone.
     pub(crate) fn crank(&mut self) {
         if let State::Running(life) = &mut self.state {
