@@ -1,5 +1,6 @@
 //! Partition maps and file system images of MediaTek phones, as bytes: no operating system, no file, no phone.
 //!
+//! * [`files`]: the files of an image, whatever its file system.
 //! * [`identify`]: what a file is, and what lies where in a dump.
 //! * [`inf`]: which Windows driver files match a USB device.
 //! * [`map`]: what says where a phone's partitions lie (listings, scatter files), and how that fits a chip.
@@ -23,6 +24,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod files;
 pub mod identify;
 pub mod inf;
 pub mod map;

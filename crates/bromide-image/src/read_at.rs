@@ -3,6 +3,8 @@
 //! What reads a table or an image asks for the few bytes it needs through [`ReadAt`], so that a dump of many
 //! gigabytes never has to be in memory.
 
+use alloc::boxed::Box;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -83,6 +85,57 @@ impl<T: ReadAt + ?Sized> ReadAt for &T {
     }
 }
 
+impl<T: ReadAt + ?Sized> ReadAt for Rc<T> {
+    fn len(&self) -> u64 {
+        (**self).len()
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<(), ReadError> {
+        (**self).read_at(at, into)
+    }
+}
+
+impl<T: ReadAt + ?Sized> ReadAt for Box<T> {
+    fn len(&self) -> u64 {
+        (**self).len()
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<(), ReadError> {
+        (**self).read_at(at, into)
+    }
+}
+
+/// A stretch of other bytes.
+#[derive(Debug, Clone)]
+pub struct Part<S> {
+    of: S,
+    from: u64,
+    len: u64,
+}
+
+impl<S: ReadAt> Part<S> {
+    /// `len` bytes of `of` from `from` on, or as many as there are.
+    #[must_use]
+    pub fn new(of: S, from: u64, len: u64) -> Self {
+        let len = of.len().saturating_sub(from).min(len);
+        Self { of, from, len }
+    }
+}
+
+impl<S: ReadAt> ReadAt for Part<S> {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<(), ReadError> {
+        let wanted = u64::try_from(into.len()).unwrap_or(u64::MAX);
+        if at.checked_add(wanted).is_none_or(|end| end > self.len) {
+            return Err(ReadError::Beyond { at, wanted, len: self.len });
+        }
+        self.of.read_at(self.from.saturating_add(at), into)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +149,10 @@ mod tests {
         assert_eq!(bytes.read_at(3, &mut two), Err(ReadError::Beyond { at: 3, wanted: 2, len: 4 }));
         assert!(bytes.read_at(u64::MAX, &mut two).is_err());
         assert_eq!(bytes.read_at(4, &mut []), Ok(()));
+        let part = Part::new(bytes, 1, 2);
+        part.read_at(0, &mut two).unwrap();
+        assert_eq!((two, part.len()), ([2, 3], 2));
+        assert!(part.read_at(1, &mut two).is_err());
+        assert_eq!((Part::new(bytes, 3, 9).len(), Part::new(bytes, 9, 9).len()), (1, 0));
     }
 }

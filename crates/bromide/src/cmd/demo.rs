@@ -5,7 +5,7 @@ use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use bromide_image::yaffs2::read::{Kind, ROOT};
+use bromide_image::files::{FilesError, Kind, Walk};
 use bromide_job::readback::ReadOptions;
 use bromide_job::rows::{Want, Wish};
 use bromide_link::Cancel;
@@ -139,27 +139,32 @@ fn compare(spec: &Spec, model: &Model, image: &Path, cancel: &Cancel) -> Result<
 
 /// Shows what is in the root of the image, and a small text file of it.
 fn files(image: &Path, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
-    let tree = open(image, front, cancel)?.tree;
+    let files = open(image, front, cancel)?.files;
+    let unreadable = |e: FilesError| failed("demo/files", &e.to_string());
     let mut text = None;
-    for top in tree.children(ROOT) {
-        let (mut objects, mut bytes, mut left) = (0_u64, 0, vec![top]);
-        while let Some(node) = left.pop() {
-            objects += 1;
-            bytes += if node.kind == Kind::File { node.size } else { 0 };
-            if top.name == b"etc" && node.kind == Kind::File && (1..1000).contains(&node.size) {
-                text.get_or_insert(node);
+    for top in files.children(files.root()).map_err(unreadable)? {
+        let (mut objects, mut bytes) = (0_u64, 0);
+        if top.kind == Kind::Directory {
+            for step in Walk::new(&*files, top.id, &top.name) {
+                let step = step.map_err(unreadable)?;
+                objects += 1;
+                bytes += if step.entry.kind == Kind::File { step.entry.size } else { 0 };
+                if top.name == b"etc" && step.entry.kind == Kind::File && (1..1000).contains(&step.entry.size)
+                {
+                    text.get_or_insert(step);
+                }
             }
-            left.extend(tree.children(node.id));
         }
-        let (below, bytes) = (grouped(objects - 1), grouped(bytes));
-        front.say(&format!("   {:12} {below:>5} in it, {bytes:>12} bytes", format!("{}/", shown(&top.name))));
+        let bytes = grouped(bytes);
+        let name = format!("{}/", shown(&top.name));
+        front.say(&format!("   {name:12} {:>5} in it, {bytes:>12} bytes", grouped(objects)));
     }
-    let Some(node) = text else {
+    let Some(text) = text else {
         return Err(failed("demo/files", "the image has no text file in /system/etc"));
     };
-    let mut bytes = vec![0; usize::try_from(node.size).unwrap_or(0)];
-    tree.read_file(node.id, 0, &mut bytes).map_err(|e| failed("demo/files", &e.to_string()))?;
-    front.say(&format!("   bromide image cat system.img {}", shown(&tree.path(node.id))));
+    let mut bytes = vec![0; usize::try_from(text.entry.size).unwrap_or(0)];
+    files.read(text.entry.id, 0, &mut bytes).map_err(unreadable)?;
+    front.say(&format!("   bromide image cat system.img {}", shown(&text.path)));
     let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     for line in lines.take(3) {
         front.say(&format!("   | {}", shown(line)));

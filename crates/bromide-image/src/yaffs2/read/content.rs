@@ -1,6 +1,7 @@
 //! Bytes of files, read from their chunks when asked for.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::fields::Kind;
 use super::pages::Condition;
@@ -61,6 +62,27 @@ impl<S: ReadAt> Tree<S> {
     pub fn stored_bytes(&self, node: &Node) -> u64 {
         let bytes = self.chunks_of(node).iter().map(|chunk| u64::from(chunk.bytes));
         bytes.fold(0, u64::saturating_add).min(node.size)
+    }
+
+    /// The first stretch of a file at or after `offset` that is stored, up to the next hole or its end; `None` where
+    /// only a hole is left.
+    #[must_use]
+    pub fn stored_at(&self, node: &Node, offset: u64) -> Option<Range<u64>> {
+        let (chunks, step) = (self.chunks_of(node), self.chunk_bytes());
+        let start = |chunk: &Chunk| u64::from(chunk.number.saturating_sub(1)).saturating_mul(step);
+        let from = chunks.partition_point(|chunk| start(chunk).saturating_add(step) <= offset);
+        let mut rest = chunks.get(from..).unwrap_or_default().iter();
+        let begins = start(rest.next()?).max(offset);
+        let mut ends = begins.checked_next_multiple_of(step).filter(|end| *end > begins);
+        ends = ends.or_else(|| begins.checked_add(step));
+        for chunk in rest {
+            if Some(start(chunk)) != ends {
+                break;
+            }
+            ends = ends.and_then(|end| end.checked_add(step));
+        }
+        let ends = ends.unwrap_or(u64::MAX).min(node.size);
+        (begins < ends).then_some(begins..ends)
     }
 
     fn chunks_of(&self, node: &Node) -> &[Chunk] {

@@ -1,10 +1,10 @@
 //! `image ls`: what is in a directory of an image.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use bromide_image::yaffs2::read::{Kind, Node};
+use bromide_image::files::{Entry, Kind, Left, Walk};
 use bromide_link::Cancel;
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -45,132 +45,134 @@ pub(crate) struct Ls {
 pub(crate) fn ls(args: &Ls, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
     let opened = open(&args.file, front, cancel)?;
     let start = opened.named(args.path.as_deref())?;
-    let links = links(&opened);
+    let path = start_of(args.path.as_deref());
     if start.kind != Kind::Directory {
-        return list(&opened, &[start], &links, args.long, front);
+        return list(&opened, &[(path, start)], args.long, front);
     }
+    if !args.recursive {
+        let inside = opened.files.children(start.id).map_err(|e| opened.failed(&e.to_string()))?;
+        let inside: Vec<_> = inside.into_iter().map(|entry| (join(&path, &entry.name), entry)).collect();
+        return list(&opened, &inside, args.long, front);
+    }
+    recursive(&opened, start.id, path, args.long, front)
+}
+
+/// Directory after directory, each with a heading, in the order of a walk.
+fn recursive(
+    opened: &Opened,
+    start: u64,
+    path: Vec<u8>,
+    long: bool,
+    front: &mut Front,
+) -> Result<(), Failure> {
     let mut first = true;
-    let mut left = vec![start];
-    while let Some(directory) = left.pop() {
+    let mut left = vec![(start, path)];
+    let mut seen = BTreeSet::from([start]);
+    while let Some((directory, path)) = left.pop() {
         opened.go_on()?;
-        let path = opened.tree.path(directory.id);
-        if args.recursive && matches!(front, Front::Screen(_)) {
+        if matches!(front, Front::Screen(_)) {
             let gap = if first { "" } else { "\n" };
             out::result(&[format!("{gap}/{}:", shown(&path))])?;
         }
         first = false;
-        let children: Vec<&Node> = opened.tree.children(directory.id).collect();
-        list(&opened, &children, &links, args.long, front)?;
-        if args.recursive {
-            let below = children.into_iter().rev();
-            left.extend(below.filter(|it| opened.enters(it, &path, front)));
+        let mut walk = Walk::new(&*opened.files, directory, &path);
+        let mut inside = Vec::new();
+        while let Some(step) = walk.next() {
+            let mut step = step.map_err(|e| opened.failed(&e.to_string()))?;
+            walk.pass_by();
+            if step.entry.kind == Kind::Directory && step.left.is_none() && !seen.insert(step.entry.id) {
+                step.left = Some(Left::SeenBefore);
+            }
+            opened.tell_left(&step, front);
+            inside.push(step);
         }
+        let below = inside.iter().rev().filter(|it| it.entry.kind == Kind::Directory && it.left.is_none());
+        left.extend(below.map(|it| (it.entry.id, it.path.clone())));
+        let inside: Vec<_> = inside.into_iter().map(|it| (it.path, it.entry)).collect();
+        list(opened, &inside, long, front)?;
     }
     Ok(())
 }
 
-/// Names of objects, by id.
-pub(super) type Links = BTreeMap<u32, u32>;
-
-/// How many names each object has; of a directory, the names its subdirectories give it count too.
-pub(super) fn links(opened: &Opened) -> Links {
-    let mut links = Links::new();
-    for node in opened.tree.nodes() {
-        *links.entry(node.equivalent).or_insert(0) += 1;
-        if node.kind == Kind::Directory {
-            *links.entry(node.id).or_insert(0) += 1;
-            if node.parent != node.id {
-                *links.entry(node.parent).or_insert(0) += 1;
-            }
-        }
-    }
-    links
+/// The path a user named, as results begin with it.
+pub(super) fn start_of(path: Option<&OsStr>) -> Vec<u8> {
+    let named = path.map_or(&b""[..], OsStr::as_encoded_bytes);
+    let names: Vec<&[u8]> =
+        named.split(|byte| *byte == b'/').filter(|it| !matches!(*it, b"" | b".")).collect();
+    names.join(&b'/')
 }
 
-fn list(
-    opened: &Opened,
-    nodes: &[&Node],
-    links: &Links,
-    long: bool,
-    front: &mut Front,
-) -> Result<(), Failure> {
+fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
+    let gap: &[u8] = if path.is_empty() { b"" } else { b"/" };
+    [path, gap, name].concat()
+}
+
+fn list(opened: &Opened, entries: &[(Vec<u8>, Entry)], long: bool, front: &mut Front) -> Result<(), Failure> {
     if let Front::Json(json) = front {
-        for node in nodes {
-            json.line(&value(opened, node, links));
+        for (path, entry) in entries {
+            json.line(&value(opened, path, entry));
         }
         return Ok(());
     }
     if !long {
-        return out::result(&nodes.iter().map(|node| shown(&node.name)).collect::<Vec<_>>());
+        return out::result(&entries.iter().map(|(_, entry)| shown(&entry.name)).collect::<Vec<_>>());
     }
-    let rows: Vec<[String; 4]> = nodes
+    let rows: Vec<[String; 4]> = entries
         .iter()
-        .map(|node| {
-            let owner = [node.uid, node.gid].map(|it| it.to_string());
-            let [uid, gid] = owner;
-            [names(node, links).to_string(), uid, gid, size(opened, node)]
-        })
+        .map(|(_, it)| [it.names.to_string(), it.uid.to_string(), it.gid.to_string(), size(it)])
         .collect();
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let [a, b, c, d] = [0, 1, 2, 3].map(width);
-    let line = |(node, [links, uid, gid, size]): (&&Node, &[String; 4])| {
-        let (mode, time) = (mode(node.mode), time(node.modified));
-        let name = named(opened, node);
+    let line = |((_, entry), [links, uid, gid, size]): (&(Vec<u8>, Entry), &[String; 4])| {
+        let mode = mode(entry.kind.type_bits() | entry.mode);
+        let (time, name) = (time(entry.modified.seconds), named(opened, entry));
         format!("{mode} {links:>a$} {uid:>b$} {gid:>c$} {size:>d$} {time} {name}")
     };
-    out::result(&nodes.iter().zip(&rows).map(line).collect::<Vec<_>>())
-}
-
-fn names(node: &Node, links: &Links) -> u32 {
-    links.get(&node.equivalent).copied().unwrap_or(1)
+    out::result(&entries.iter().zip(&rows).map(line).collect::<Vec<_>>())
 }
 
 /// Name, and target of a link.
-pub(super) fn named(opened: &Opened, node: &Node) -> String {
-    let real = opened.real(node);
-    match real.kind {
-        Kind::Symlink => format!("{} -> {}", shown(&node.name), shown(&real.target)),
-        _ => shown(&node.name),
+pub(super) fn named(opened: &Opened, entry: &Entry) -> String {
+    match target(opened, entry) {
+        Some(target) => format!("{} -> {}", shown(&entry.name), shown(&target)),
+        None => shown(&entry.name),
     }
+}
+
+/// The target of a symbolic link; `?` where it cannot be read.
+fn target(opened: &Opened, entry: &Entry) -> Option<Vec<u8>> {
+    let read = || opened.files.target(entry.id).unwrap_or_else(|_| b"?".to_vec());
+    (entry.kind == Kind::Symlink).then(read)
 }
 
 /// Bytes, or the numbers of a device.
-fn size(opened: &Opened, node: &Node) -> String {
-    let real = opened.real(node);
-    match real.kind {
-        Kind::Symlink => real.target.len().to_string(),
-        Kind::Special if is_device(real) => {
-            let (major, minor) = real.device_numbers();
-            format!("{major}, {minor}")
-        }
-        _ => node.size.to_string(),
+fn size(entry: &Entry) -> String {
+    if entry.kind.is_device() {
+        let (major, minor) = entry.device;
+        return format!("{major}, {minor}");
     }
-}
-
-fn is_device(node: &Node) -> bool {
-    matches!(node.mode & 0o170_000, 0o020_000 | 0o060_000)
+    entry.size.to_string()
 }
 
 /// One object for programs. Names are text; where that is not what is stored, the bytes follow as hex.
-pub(super) fn value(opened: &Opened, node: &Node, links: &Links) -> Value {
-    let real = opened.real(node);
+pub(super) fn value(opened: &Opened, path: &[u8], entry: &Entry) -> Value {
     let mut all = Map::new();
     all.insert("event".into(), json!("entry"));
-    put(&mut all, "path", &opened.tree.path(node.id));
-    put(&mut all, "name", &node.name);
-    all.insert("kind".into(), json!(kind(real)));
-    all.insert("object".into(), json!(node.equivalent));
-    all.insert("mode".into(), json!(format!("{:06o}", node.mode)));
-    all.insert("links".into(), json!(names(node, links)));
-    all.insert("uid".into(), json!(node.uid));
-    all.insert("gid".into(), json!(node.gid));
-    all.insert("bytes".into(), json!(node.size));
-    all.insert("modified".into(), json!(node.modified));
-    if real.kind == Kind::Symlink {
-        put(&mut all, "target", &real.target);
+    put(&mut all, "path", path);
+    put(&mut all, "name", &entry.name);
+    all.insert("kind".into(), json!(entry.kind.code()));
+    all.insert("object".into(), json!(entry.id));
+    all.insert("mode".into(), json!(format!("{:06o}", entry.kind.type_bits() | entry.mode)));
+    all.insert("links".into(), json!(entry.names));
+    all.insert("uid".into(), json!(entry.uid));
+    all.insert("gid".into(), json!(entry.gid));
+    all.insert("bytes".into(), json!(entry.size));
+    all.insert("modified".into(), json!(entry.modified.seconds));
+    if let Some(target) = target(opened, entry) {
+        put(&mut all, "target", &target);
     }
-    if is_device(real) {
-        let (major, minor) = real.device_numbers();
+    if entry.kind.is_device() {
+        let (major, minor) = entry.device;
         all.insert("device".into(), json!([major, minor]));
     }
     Value::Object(all)
@@ -181,20 +183,6 @@ fn put(all: &mut Map<String, Value>, key: &str, bytes: &[u8]) {
     if std::str::from_utf8(bytes).is_err() {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         all.insert(format!("{key}_hex"), json!(hex));
-    }
-}
-
-/// What an object is, in a word.
-pub(super) fn kind(node: &Node) -> &'static str {
-    match (node.kind, node.mode & 0o170_000) {
-        (Kind::Directory, _) => "directory",
-        (Kind::Symlink, _) => "symlink",
-        (Kind::Special, 0o010_000) => "pipe",
-        (Kind::Special, 0o020_000) => "character-device",
-        (Kind::Special, 0o060_000) => "block-device",
-        (Kind::Special, 0o140_000) => "socket",
-        (Kind::Special, _) => "special",
-        (Kind::File | Kind::HardLink, _) => "file",
     }
 }
 
@@ -227,15 +215,15 @@ fn mode(mode: u32) -> String {
 
 /// Unix seconds as a date and time, UTC. The calendar repeats every 400 years, which have 146,097 days; years are
 /// counted from March on, so that the leap day is the last of its year.
-fn time(seconds: u32) -> String {
-    let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
+fn time(seconds: i64) -> String {
+    let (days, rest) = (seconds.div_euclid(86_400).saturating_add(719_468), seconds.rem_euclid(86_400));
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * from_march + 2) / 5 + 1;
     let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + u32::from(month <= 2);
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
     let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
@@ -269,7 +257,9 @@ mod tests {
             (951_868_799, "2000-02-29T23:59:59Z"),
             (951_868_800, "2000-03-01T00:00:00Z"),
             (1_365_003_353, "2013-04-03T15:35:53Z"),
-            (u32::MAX, "2106-02-07T06:28:15Z"),
+            (i64::from(u32::MAX), "2106-02-07T06:28:15Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+            (-62_135_596_800, "0001-01-01T00:00:00Z"),
         ] {
             assert_eq!(time(seconds), text);
         }

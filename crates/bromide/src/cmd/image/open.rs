@@ -3,8 +3,9 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use bromide_image::read_at::{ReadAt, ReadError};
-use bromide_image::yaffs2::read::{Kind, Node, Options, Problem, Tree, Verify, detect};
+use bromide_image::files::{Entry, Files, Left, Step, Yaffs2Files, lookup};
+use bromide_image::read_at::{Part, ReadAt, ReadError};
+use bromide_image::yaffs2::read::{Options, Problem, Tree, Verify, detect};
 use bromide_job::event::Event;
 use bromide_link::Cancel;
 use bromide_nand::{Geometry, Layout};
@@ -27,9 +28,6 @@ const SAMPLE: u64 = 96;
 /// Pages of the smallest chip that a phone would have: 128 MiB.
 const SMALLEST_CHIP: u32 = 65536;
 
-/// Longest path that is gone into: longer ones no program could name, and only a hostile image has them.
-const LONGEST_PATH: usize = 4096;
-
 /// An image that stops being read when the user wants it.
 pub(crate) struct Image {
     file: OpenFile,
@@ -51,12 +49,12 @@ impl ReadAt for Image {
 
 /// The files of an image, and what it is called.
 pub(crate) struct Opened {
-    pub(crate) tree: Tree<Image>,
+    pub(crate) files: Box<dyn Files>,
     pub(crate) title: String,
     cancel: Cancel,
 }
 
-/// Opens an image and reads its tree. Problems that were met are told in one warning.
+/// Opens an image and reads its tree. Doubts that were met are told in one warning.
 ///
 /// File bytes are checked when they are read, everything else at once.
 pub(crate) fn open(path: &Path, front: &mut Front, cancel: &Cancel) -> Result<Opened, Failure> {
@@ -78,7 +76,7 @@ pub(crate) fn open(path: &Path, front: &mut Front, cancel: &Cancel) -> Result<Op
     if let Some(told) = summary(&tree) {
         front.tell(&Event::Warning(&harmless(&format!("{title}: {told}"))));
     }
-    Ok(Opened { tree, title, cancel: cancel.clone() })
+    Ok(Opened { files: Box::new(Yaffs2Files::new(tree)), title, cancel: cancel.clone() })
 }
 
 /// The tree, or none where nothing looks like one.
@@ -89,12 +87,12 @@ fn scan(image: Image) -> Result<Option<Tree<Image>>, ReadError> {
         // A look at a few places decides for nearly all. Used partitions may begin with blocks of any other sort.
         let quarter = |n: u64| image.len() / 4 * n / BLOCK * BLOCK;
         for from in [written, quarter(1), quarter(2), quarter(3)] {
-            if is_one(&Tree::scan(Window::new(&image, from, SAMPLE * STORED_PAGE), usual)?) {
+            if is_one(&Tree::scan(Part::new(&image, from, SAMPLE * STORED_PAGE), usual)?) {
                 return Tree::scan(image, usual).map(Some);
             }
         }
     }
-    if let Some(found) = detect(&Window::new(&image, written, u64::MAX))? {
+    if let Some(found) = detect(&Part::new(&image, written, u64::MAX))? {
         return Tree::scan(image, Options { verify: Verify::Tags, ..found.options }).map(Some);
     }
     let Some(usual) = usual else { return Ok(None) };
@@ -126,30 +124,6 @@ fn is_one<S: ReadAt>(tree: &Tree<S>) -> bool {
     let other = [counts.blank, counts.checkpoint, counts.bad, counts.summary];
     let written = other.iter().fold(counts.pages, |left, it| left.saturating_sub(*it));
     counts.chunks > 0 && counts.chunks >= written / 2 && tree.nodes().len() > 1
-}
-
-/// Some bytes of an image.
-struct Window<'a> {
-    of: &'a Image,
-    from: u64,
-    len: u64,
-}
-
-impl<'a> Window<'a> {
-    /// At most so many from there on.
-    fn new(of: &'a Image, from: u64, most: u64) -> Self {
-        Self { of, from, len: of.len().saturating_sub(from).min(most) }
-    }
-}
-
-impl ReadAt for Window<'_> {
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<(), ReadError> {
-        self.of.read_at(self.from.saturating_add(at), into)
-    }
 }
 
 /// The problems of an image by their sorts, with the first of each; none where there are none.
@@ -201,32 +175,25 @@ fn worded<S: ReadAt>(tree: &Tree<S>, problem: &Problem) -> String {
 
 impl Opened {
     /// The object a user named; the root when none was.
-    pub(super) fn named(&self, path: Option<&OsStr>) -> Result<&Node, Failure> {
+    pub(super) fn named(&self, path: Option<&OsStr>) -> Result<Entry, Failure> {
         let asked = path.map_or(&b""[..], OsStr::as_encoded_bytes);
-        let node = if asked == b"." { self.tree.root() } else { self.tree.lookup(asked) };
-        node.ok_or_else(|| {
+        let found = lookup(&*self.files, asked).map_err(|e| self.failed(&e.to_string()))?;
+        found.ok_or_else(|| {
             let what = format!("{}: there is no {} in it", self.title, shown(asked));
             let advice = "bromide image ls -R shows what there is; links are not followed";
             Failure::new("image/no-file", exit::FAILED, what, advice)
         })
     }
 
-    /// The object itself where the node is another name of it.
-    pub(super) fn real<'a>(&'a self, node: &'a Node) -> &'a Node {
-        self.tree.node(node.equivalent).unwrap_or(node)
-    }
-
-    /// Whether a directory is gone into. A path no system would take is told and left out.
-    pub(super) fn enters(&self, node: &Node, path: &[u8], front: &mut Front) -> bool {
-        if node.kind != Kind::Directory {
-            return false;
-        }
-        let short = path.len() <= LONGEST_PATH;
-        if !short {
-            let told = format!("{}: object {} lies too deep and is not listed", self.title, node.id);
-            front.tell(&Event::Warning(&told));
-        }
-        short
+    /// A directory a walk passes by is told.
+    pub(super) fn tell_left(&self, step: &Step, front: &mut Front) {
+        let why = match step.left {
+            None => return,
+            Some(Left::TooDeep) => "lies too deep",
+            Some(Left::SeenBefore) => "was met before under another name",
+        };
+        let told = format!("{}: /{} {why} and is not gone into", self.title, short(&step.path));
+        front.tell(&Event::Warning(&told));
     }
 
     /// What became of a read that failed.
@@ -240,6 +207,14 @@ impl Opened {
     /// Ctrl-C between two results.
     pub(super) fn go_on(&self) -> Result<(), Failure> {
         if self.cancel.is_set() { Err(Failure::stopped()) } else { Ok(()) }
+    }
+}
+
+/// A path that only a hostile image has is not told whole.
+fn short(path: &[u8]) -> String {
+    match path.get(..200) {
+        Some(start) => format!("{}..", shown(start)),
+        None => shown(path),
     }
 }
 

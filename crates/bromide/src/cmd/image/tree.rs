@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use bromide_image::yaffs2::read::{Kind, Node};
+use bromide_image::files::{Kind, Walk};
 use bromide_link::Cancel;
 use clap::Args;
 
-use super::ls::{links, named, value};
+use super::ls::{named, start_of, value};
 use super::open::{open, shown};
 use crate::front::Front;
 use crate::numbers::grouped;
@@ -25,50 +25,34 @@ pub(crate) struct Tree {
     pub(crate) path: Option<OsString>,
 }
 
-/// A directory whose entries are being drawn.
-struct Level<'a> {
-    path: Vec<u8>,
-    /// What stands before each of its entries.
-    margin: String,
-    left: std::vec::IntoIter<&'a Node>,
-}
-
 /// `bromide image tree`.
 pub(crate) fn tree(args: &Tree, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
     let opened = open(&args.file, front, cancel)?;
     let start = opened.named(args.path.as_deref())?;
-    let links = links(&opened);
+    let path = start_of(args.path.as_deref());
     let text = matches!(front, Front::Screen(_));
-    let path = opened.tree.path(start.id);
     let (mut directories, mut others) = (0_u64, 0_u64);
     if text {
         out::result(&[format!("/{}", shown(&path))])?;
     }
-    let children = |node: &Node| opened.tree.children(node.id).collect::<Vec<_>>().into_iter();
-    // Not by recursion: an image may be as deep as it likes.
-    let mut levels = vec![Level { path, margin: String::new(), left: children(start) }];
-    while let Some(level) = levels.last_mut() {
-        let Some(node) = level.left.next() else {
-            levels.pop();
-            continue;
-        };
-        opened.go_on()?;
-        let last = level.left.len() == 0;
-        match front {
-            Front::Json(json) => json.line(&value(&opened, node, &links)),
-            Front::Screen(_) => {
-                let branch = if last { "└── " } else { "├── " };
-                out::result(&[format!("{}{branch}{}", level.margin, named(&opened, node))])?;
+    if start.kind == Kind::Directory {
+        let mut margins: Vec<&str> = Vec::new();
+        for step in Walk::new(&*opened.files, start.id, &path) {
+            opened.go_on()?;
+            let step = step.map_err(|e| opened.failed(&e.to_string()))?;
+            margins.truncate(step.depth);
+            match front {
+                Front::Json(json) => json.line(&value(&opened, &step.path, &step.entry)),
+                Front::Screen(_) => {
+                    let branch = if step.last { "└── " } else { "├── " };
+                    let line = format!("{}{branch}{}", margins.concat(), named(&opened, &step.entry));
+                    out::result(&[line])?;
+                }
             }
-        }
-        let directory = node.kind == Kind::Directory;
-        *(if directory { &mut directories } else { &mut others }) += 1;
-        let mut path = level.path.clone();
-        path.push(b'/');
-        path.extend(&node.name);
-        let margin = format!("{}{}", level.margin, if last { "    " } else { "│   " });
-        if opened.enters(node, &path, front) {
-            levels.push(Level { path, margin, left: children(node) });
+            opened.tell_left(&step, front);
+            let directory = step.entry.kind == Kind::Directory;
+            *(if directory { &mut directories } else { &mut others }) += 1;
+            margins.push(if step.last { "    " } else { "│   " });
         }
     }
     if text {
