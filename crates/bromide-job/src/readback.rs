@@ -77,18 +77,7 @@ async fn read_row<S: Source>(
 ) -> Result<Done, JobError> {
     let mut save = Save::create(&row.target, save_options(row, geometry, options))?;
     let mut taking = Taking::new(row, geometry, options.pages_per_packet);
-    loop {
-        let before = taking.confirmed;
-        let session = source.session().ok_or(JobError::NoSession)?;
-        match taking.go_on(session, &mut save, tell).await {
-            Ok(()) => break,
-            Err(JobError::Talk(e)) => {
-                source.mend(e, taking.confirmed - before, tell).await?;
-                taking.careful = true;
-            }
-            Err(e) => return Err(e),
-        }
-    }
+    taking.all(source, &mut save, tell).await?;
     if options.force {
         // Between the new image and its new digest nothing may claim the old one for it.
         for suffix in [".sha256", ".report.json"] {
@@ -110,6 +99,52 @@ async fn read_row<S: Source>(
     };
     let report = pagereport::write(&row.target, &origin, &saved)?;
     Ok(Done { row: row.clone(), saved, report, recoveries: taking.recoveries })
+}
+
+/// Reads the pages of a row into memory, whatever its target: a stretch that somebody wants to look at.
+///
+/// # Errors
+/// The phone cannot be read and the link not be mended.
+pub async fn read_stretch<S: Source>(
+    source: &mut S,
+    row: &Row,
+    pages_per_packet: u32,
+    tell: &mut Tell<'_>,
+) -> Result<Vec<u8>, JobError> {
+    let geometry = source.session().ok_or(JobError::NoSession)?.geometry()?;
+    let mut bytes = Vec::new();
+    Taking::new(row, &geometry, pages_per_packet).all(source, &mut bytes, tell).await?;
+    Ok(bytes)
+}
+
+/// Where packets go.
+trait Keep {
+    /// A buffer for the next packet.
+    fn buffer(&mut self) -> Vec<u8>;
+
+    /// Takes the next bytes.
+    fn put(&mut self, packet: Vec<u8>) -> Result<(), JobError>;
+}
+
+impl Keep for Save {
+    fn buffer(&mut self) -> Vec<u8> {
+        Self::buffer(self)
+    }
+
+    fn put(&mut self, packet: Vec<u8>) -> Result<(), JobError> {
+        Ok(Self::put(self, packet)?)
+    }
+}
+
+impl Keep for Vec<u8> {
+    fn buffer(&mut self) -> Self {
+        Self::new()
+    }
+
+    fn put(&mut self, packet: Self) -> Result<(), JobError> {
+        self.extend(packet);
+        Ok(())
+    }
 }
 
 /// One row being read, over one link or several after each other.
@@ -157,10 +192,30 @@ impl<'a> Taking<'a> {
         }
     }
 
+    /// Reads what is missing, however often the link has to be mended.
+    async fn all<S: Source>(
+        &mut self,
+        source: &mut S,
+        keep: &mut impl Keep,
+        tell: &mut Tell<'_>,
+    ) -> Result<(), JobError> {
+        loop {
+            let before = self.confirmed;
+            let session = source.session().ok_or(JobError::NoSession)?;
+            match self.go_on(session, keep, tell).await {
+                Err(JobError::Talk(e)) => {
+                    source.mend(e, self.confirmed - before, tell).await?;
+                    self.careful = true;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
     async fn go_on<L: Link>(
         &mut self,
         session: &mut Session<L>,
-        save: &mut Save,
+        keep: &mut impl Keep,
         tell: &mut Tell<'_>,
     ) -> Result<(), JobError> {
         let order = self.order();
@@ -168,7 +223,7 @@ impl<'a> Taking<'a> {
         let unit = self.unit() as usize;
         let mut reading = session.agent().read(order, self.size).await?;
         let mut recoveries = 0;
-        let mut buffer = save.buffer();
+        let mut buffer = keep.buffer();
         while reading.next(&mut buffer).await? {
             if std::mem::take(&mut at_edge) {
                 if !self.edge.is(&buffer[..unit.min(buffer.len())]) {
@@ -189,9 +244,9 @@ impl<'a> Taking<'a> {
                 // The agent is already sending the next packet while this one goes to disk.
                 self.confirmed += buffer.len() as u64;
                 self.edge.keep(&buffer, unit);
-                save.put(buffer)?;
+                keep.put(buffer)?;
                 tell(Event::Read(self.confirmed));
-                buffer = save.buffer();
+                buffer = keep.buffer();
             }
         }
         Ok(())

@@ -85,6 +85,13 @@ pub(crate) struct Cable {
     /// Download Agent container (the vendor's DA file)
     #[arg(long, value_name = "FILE")]
     pub(crate) da: PathBuf,
+    #[command(flatten)]
+    pub(crate) manner: Manner,
+}
+
+/// How a phone is met and its agent started.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Manner {
     /// Wire format of the agent, where it does not follow from the file: g1 for agents of 2013 and before, g2 for 2015 and later
     #[arg(long, value_name = "FORMAT")]
     pub(crate) agent_format: Option<AgentFormat>,

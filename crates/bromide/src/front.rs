@@ -20,6 +20,14 @@ impl Front {
         if output.json { Self::Json(Json::new()) } else { Self::Screen(Screen::new(output.quiet)) }
     }
 
+    /// How another one would be made.
+    pub(crate) const fn output(&self) -> Output {
+        match self {
+            Self::Screen(screen) => Output { json: false, quiet: screen.is_quiet() },
+            Self::Json(_) => Output { json: true, quiet: false },
+        }
+    }
+
     /// Shows one event.
     pub(crate) fn tell(&mut self, event: &Event<'_>) {
         match self {

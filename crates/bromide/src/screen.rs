@@ -41,6 +41,10 @@ impl Screen {
         Self { quiet, terminal, color, bar: None, tenths: 0, total: 0, name: String::new() }
     }
 
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// A plain line.
     pub(crate) fn say(&mut self, text: &str) {
         if self.quiet {

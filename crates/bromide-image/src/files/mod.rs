@@ -5,6 +5,9 @@
 //! Symbolic links are never followed.
 
 mod error;
+mod main_bytes;
+mod open;
+mod volumes;
 mod walk;
 mod yaffs2;
 
@@ -13,8 +16,11 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 pub use error::FilesError;
+pub use main_bytes::MainBytes;
+pub use open::{Known, open};
+pub use volumes::{Opener, Volumes};
 pub use walk::{LONGEST_PATH, Left, Step, Walk};
-pub use yaffs2::Yaffs2Files;
+pub use yaffs2::{Yaffs2Files, yaffs2_form};
 
 /// What an object of a tree is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

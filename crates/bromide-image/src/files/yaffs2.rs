@@ -1,8 +1,11 @@
 //! YAFFS2 partitions as trees of files.
 
+mod doubts;
+mod find;
+
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -10,6 +13,8 @@ use super::{Entry, Files, FilesError, Kind, Time, Xattr};
 use crate::read_at::ReadAt;
 use crate::yaffs2::LAST_CHUNK;
 use crate::yaffs2::read::{self, FileError, Node, ROOT, Tree};
+
+pub use find::yaffs2_form;
 
 /// Bytes of the largest pages.
 const LARGEST_PAGE: u64 = 8192;
@@ -150,8 +155,7 @@ impl<S: ReadAt> Files for Yaffs2Files<S> {
     }
 
     fn doubts(&self) -> Vec<String> {
-        let problems = self.tree.problems();
-        problems.named().iter().map(ToString::to_string).collect()
+        doubts::doubts(&self.tree)
     }
 }
 

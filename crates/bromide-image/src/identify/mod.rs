@@ -132,3 +132,11 @@ pub struct Identity {
 pub fn identify(source: &dyn ReadAt) -> Result<Identity, ReadError> {
     scan::identify(source)
 }
+
+/// How the data bytes of `source` lie in it, by a few dozen samples.
+///
+/// # Errors
+/// The source's own.
+pub fn form(source: &dyn ReadAt) -> Result<Form, ReadError> {
+    form::detect(source).map(|(form, ..)| form)
+}

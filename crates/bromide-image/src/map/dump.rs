@@ -67,6 +67,14 @@ pub fn read_at(source: &(impl ReadAt + ?Sized)) -> Result<Content, OpenError> {
     }
 }
 
+/// Reads the table of a dump; `None` for what is text or has no table.
+///
+/// # Errors
+/// The dump cannot be read, or its only table is broken.
+pub fn read_dump(source: &(impl ReadAt + ?Sized)) -> Result<Option<Map>, OpenError> {
+    if is_dump(&bytes(source, 0, HEAD)?) { table(source) } else { Ok(None) }
+}
+
 /// Text has no zeros, and nothing but FF is an erased chip. A PMT begins with text, but not for long.
 fn is_dump(head: &[u8]) -> bool {
     head.contains(&0) || head.starts_with(&[0xFF; 4])

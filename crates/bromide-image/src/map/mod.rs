@@ -35,7 +35,7 @@ mod write;
 mod xml;
 
 pub use check::{Finding, Weight};
-pub use dump::{MOST_TEXT_BYTES, OpenError, read_at};
+pub use dump::{MOST_TEXT_BYTES, OpenError, read_at, read_dump};
 pub use error::{Fault, FindError, MapError, PlaceError, UnknownPartition};
 pub use model::{Details, Map, Mount, Partition, Region, Reserved, Section, Size, Source, StartIs, Storage};
 pub use mount::annotate;

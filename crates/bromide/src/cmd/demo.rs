@@ -13,7 +13,7 @@ use bromide_phone::{Generation, Model, demo_agent, stored_page};
 use bromide_proto::wire::nand_read::{AddressKind, Shape};
 
 use crate::choose::Via;
-use crate::cli::{Cable, Demo, SpeedArg};
+use crate::cli::{Cable, Demo, Manner, SpeedArg};
 use crate::cmd::image::{open, shown};
 use crate::cmd::map;
 use crate::cmd::read::{Job, read_job};
@@ -51,11 +51,13 @@ pub(crate) fn demo(args: Demo, front: &mut Front, cancel: &Cancel) -> Result<(),
     let cable = Cable {
         via: Via::Phone(spec.clone()),
         da: path("demo_agent.bin"),
-        agent_format: None,
-        pool: None,
-        wait: 60,
-        speed: SpeedArg::Auto,
-        place: Default::default(),
+        manner: Manner {
+            agent_format: None,
+            pool: None,
+            wait: 60,
+            speed: SpeedArg::Auto,
+            place: Default::default(),
+        },
     };
     let wish = Wish {
         want: Want::Partition { name: "system".into(), target: target.clone() },
@@ -139,7 +141,7 @@ fn compare(spec: &Spec, model: &Model, image: &Path, cancel: &Cancel) -> Result<
 
 /// Shows what is in the root of the image, and a small text file of it.
 fn files(image: &Path, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
-    let files = open(image, front, cancel)?.files;
+    let files = open(image, cancel)?.files;
     let unreadable = |e: FilesError| failed("demo/files", &e.to_string());
     let mut text = None;
     for top in files.children(files.root()).map_err(unreadable)? {

@@ -23,7 +23,7 @@ use crate::screen::{phone_line, storage_lines};
 pub(crate) fn info(args: cli::Info, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
     let cable = &args.cable;
     let da = container(cable, front)?;
-    let pool = cable.pool.unwrap_or(DEFAULT_POOL);
+    let pool = cable.manner.pool.unwrap_or(DEFAULT_POOL);
     let to_screen = matches!(front, Front::Screen(_));
     let (identity, found, speed, table) = on_phone(cable, pool, front, cancel, |bus, follow, tell| {
         let tell = &mut |event: Event<'_>| match event {

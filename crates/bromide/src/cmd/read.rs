@@ -85,7 +85,7 @@ pub(crate) fn read_job(
     let da = container(cable, front)?;
     has_readable_chip(&da, cable)?;
     places(&targets, job)?;
-    let pool = cable.pool.or_else(|| map.and_then(|m| m.pool_blocks)).unwrap_or(DEFAULT_POOL);
+    let pool = cable.manner.pool.or_else(|| map.and_then(|m| m.pool_blocks)).unwrap_or(DEFAULT_POOL);
     let map = map.map(|m| with_pool(m, pool, front));
     on_phone(cable, pool, front, cancel, |bus, follow, tell| {
         run(async {
@@ -119,15 +119,18 @@ pub(crate) fn on_phone<T>(
 ) -> Result<T, Failure> {
     match &cable.via {
         Via::Phone(spec) => spec.announce(front),
-        via => front.waiting(&via.to_string(), cable.wait),
+        via => front.waiting(&via.to_string(), cable.manner.wait),
     }
     let follow = FollowOptions {
-        session: SessionOptions { agent_format: cable.agent_format.map(Into::into), pool_blocks: pool },
-        speed: cable.speed.into(),
-        wait: Duration::from_secs(cable.wait),
+        session: SessionOptions {
+            agent_format: cable.manner.agent_format.map(Into::into),
+            pool_blocks: pool,
+        },
+        speed: cable.manner.speed.into(),
+        wait: Duration::from_secs(cable.manner.wait),
     };
     let front = RefCell::new(front);
-    let bus = AnyBus::at(&cable.via, cable.place.places(), cancel, |notice| {
+    let bus = AnyBus::at(&cable.via, cable.manner.place.places(), cancel, |notice| {
         front.borrow_mut().tell(&Event::Warning(&in_words(&notice)));
     })?;
     job(bus, follow, &mut |event: Event<'_>| front.borrow_mut().tell(&event))

@@ -13,7 +13,7 @@ use crate::bench::{Bench, Ran, assert_same, spare_last};
 const PAGE: usize = 2112;
 
 /// A small partition as `bromide read` writes it, with the tree it holds.
-fn image() -> (DemoTree, Vec<u8>) {
+pub(crate) fn image() -> (DemoTree, Vec<u8>) {
     let tree = DemoTree::new(6575, 4_000_000);
     let geometry = Geometry::new(2048, 64, 64, 1024).unwrap();
     let mut image = Vec::new();
@@ -29,7 +29,7 @@ fn image() -> (DemoTree, Vec<u8>) {
 }
 
 /// The first file whose path begins so and has at least that many bytes.
-fn file(tree: &DemoTree, path: &str, least: u64) -> (String, Vec<u8>) {
+pub(crate) fn file(tree: &DemoTree, path: &str, least: u64) -> (String, Vec<u8>) {
     let mut entries = tree.entries().iter().enumerate();
     let found = entries.find_map(|(index, entry)| {
         let Node::File(file) = &entry.node else { return None };
@@ -43,7 +43,7 @@ fn file(tree: &DemoTree, path: &str, least: u64) -> (String, Vec<u8>) {
 }
 
 /// `image cat` with a path as it is, and its raw output.
-fn cat(bench: &Bench, file: &str, path: &str) -> (Vec<u8>, Ran) {
+pub(crate) fn cat(bench: &Bench, file: &str, path: &str) -> (Vec<u8>, Ran) {
     let mut command = bench.command(&format!("image cat {file}"));
     let ran = command.arg(path).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
     let err = String::from_utf8(ran.stderr).unwrap();
@@ -295,7 +295,7 @@ fn what_is_no_image_is_refused_with_the_way_to_find_out() {
         for verb in ["ls", "tree"] {
             bench
                 .run(&format!("image {verb} {file}"))
-                .fails(1, &[file, "no image of a YAFFS2 partition", &format!("bromide identify {file}")]);
+                .fails(1, &[file, "no file system in it", &format!("bromide identify {file}")]);
         }
     }
     bench.run("image ls missing.img").fails(1, &["missing.img", "file/io"]);

@@ -9,6 +9,7 @@ mod commands;
 mod damage;
 mod doctor;
 mod folders;
+mod image_chips;
 mod images;
 mod interrupted;
 mod maps;

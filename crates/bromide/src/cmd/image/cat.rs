@@ -1,15 +1,13 @@
 //! `image cat`: the bytes of one file of an image.
 
-use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write as _};
-use std::path::PathBuf;
 
 use bromide_image::files::{Entry, Kind, read_as_far_as_possible};
 use bromide_link::Cancel;
 use clap::Args;
 
-use super::ls::start_of;
-use super::open::{Opened, open, shown};
+use super::open::{Opened, open_place, shown};
+use super::place::Place;
 use crate::front::Front;
 use crate::numbers::grouped;
 use crate::report::{Failure, exit};
@@ -17,22 +15,20 @@ use crate::report::{Failure, exit};
 /// Bytes read and written at once.
 const STEP: usize = 1 << 20;
 
-/// Write a file of a partition's image to standard output
+/// Write a file of an image to standard output
 ///
 /// Bit errors are corrected. Where a page is damaged beyond repair the output ends before it, with an error.
 ///
-/// Example:
+/// Examples:
 ///
 ///   bromide image cat system.img build.prop > build.prop
+///
+///   bromide image cat flash.bin:system/xbin/tcpdump > tcpdump
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Cat {
-    /// The image, as for image ls
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// The file in it
-    #[arg(value_name = "PATH")]
-    pub(crate) path: OsString,
+    #[command(flatten)]
+    pub(crate) place: Place,
 }
 
 /// `bromide image cat`.
@@ -41,9 +37,9 @@ pub(crate) fn cat(args: &Cat, front: &mut Front, cancel: &Cancel) -> Result<(), 
         let what = "image cat writes the bytes of a file as they are, which is no JSON";
         return Err(Failure::new("image/usage", exit::USAGE, what, "leave --json out"));
     }
-    let opened = open(&args.file, front, cancel)?;
-    let entry = opened.named(Some(&args.path))?;
-    let path = shown(&start_of(Some(&args.path)));
+    let opened = open_place(&args.place, front, cancel)?;
+    let (entry, path) = opened.named(front)?;
+    let path = shown(&path);
     has_bytes(&opened, &entry, &path)?;
     let (mut buffer, mut at) = (vec![0; STEP], 0_u64);
     let mut out = io::stdout().lock();

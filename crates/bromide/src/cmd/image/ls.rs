@@ -1,38 +1,37 @@
 //! `image ls`: what is in a directory of an image.
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
 
 use bromide_image::files::{Entry, Kind, Left, Walk};
 use bromide_link::Cancel;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::open::{Opened, open, shown};
+use super::open::{Opened, open_place, shown};
+use super::place::Place;
 use crate::front::Front;
 use crate::out;
 use crate::report::Failure;
 
 /// List the files of a partition's image
 ///
-/// The image is what bromide read writes (2048 + 64 bytes a page, as stored), or any other layout of YAFFS2 that
-/// can be recognised. Bit errors are corrected on the way. Links are not followed.
+/// The image is of a partition or of a whole chip: as bromide read writes it (2048 + 64 bytes a page, as stored), in
+/// any other layout that can be recognised, main bytes alone, or an Android sparse image. Bit errors are corrected on
+/// the way. In a dump of a whole chip every partition is a directory; where they lie says its own table, or --map.
+/// With --via nothing has to be dumped first: what is needed is read from the phone. Links are not followed.
 ///
 /// Examples:
 ///
 ///   bromide image ls system.img
 ///
-///   bromide image ls -lR system.img bin
+///   bromide image ls -lR flash.bin:system/bin --map scatter.txt
+///
+///   bromide image ls --via usb --da MTK_AllInOne_DA.bin system/app
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Ls {
-    /// The image
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// A directory or file in it [default: its root]
-    #[arg(value_name = "PATH")]
-    pub(crate) path: Option<OsString>,
+    #[command(flatten)]
+    pub(crate) place: Place,
     /// Also mode, links, owner, group, size, time of change (UTC), and the targets of links
     #[arg(short, long)]
     pub(crate) long: bool,
@@ -43,9 +42,8 @@ pub(crate) struct Ls {
 
 /// `bromide image ls`.
 pub(crate) fn ls(args: &Ls, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
-    let opened = open(&args.file, front, cancel)?;
-    let start = opened.named(args.path.as_deref())?;
-    let path = start_of(args.path.as_deref());
+    let opened = open_place(&args.place, front, cancel)?;
+    let (start, path) = opened.named(front)?;
     if start.kind != Kind::Directory {
         return list(&opened, &[(path, start)], args.long, front);
     }
@@ -92,14 +90,6 @@ fn recursive(
         list(opened, &inside, long, front)?;
     }
     Ok(())
-}
-
-/// The path a user named, as results begin with it.
-pub(super) fn start_of(path: Option<&OsStr>) -> Vec<u8> {
-    let named = path.map_or(&b""[..], OsStr::as_encoded_bytes);
-    let names: Vec<&[u8]> =
-        named.split(|byte| *byte == b'/').filter(|it| !matches!(*it, b"" | b".")).collect();
-    names.join(&b'/')
 }
 
 fn join(path: &[u8], name: &[u8]) -> Vec<u8> {

@@ -3,6 +3,8 @@
 mod cat;
 mod ls;
 mod open;
+mod phone;
+mod place;
 mod tree;
 
 use bromide_link::Cancel;

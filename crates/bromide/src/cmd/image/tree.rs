@@ -1,35 +1,28 @@
 //! `image tree`: everything below a directory of an image, drawn.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
-
 use bromide_image::files::{Kind, Walk};
 use bromide_link::Cancel;
 use clap::Args;
 
-use super::ls::{named, start_of, value};
-use super::open::{open, shown};
+use super::ls::{named, value};
+use super::open::{open_place, shown};
+use super::place::Place;
 use crate::front::Front;
 use crate::numbers::grouped;
 use crate::out;
 use crate::report::Failure;
 
-/// Draw the tree of files of a partition's image
+/// Draw the tree of files of an image
 #[derive(Debug, Args)]
 pub(crate) struct Tree {
-    /// The image, as for image ls
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// A directory in it [default: its root]
-    #[arg(value_name = "PATH")]
-    pub(crate) path: Option<OsString>,
+    #[command(flatten)]
+    pub(crate) place: Place,
 }
 
 /// `bromide image tree`.
 pub(crate) fn tree(args: &Tree, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
-    let opened = open(&args.file, front, cancel)?;
-    let start = opened.named(args.path.as_deref())?;
-    let path = start_of(args.path.as_deref());
+    let opened = open_place(&args.place, front, cancel)?;
+    let (start, path) = opened.named(front)?;
     let text = matches!(front, Front::Screen(_));
     let (mut directories, mut others) = (0_u64, 0_u64);
     if text {

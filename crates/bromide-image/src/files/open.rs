@@ -1,0 +1,169 @@
+//! What file system an image holds, and its files.
+//!
+//! An Android sparse image is looked through. A dump with its spare bytes is corrected for a file system that knows
+//! nothing of them; YAFFS2 is given all of its bytes. A dump with a table of partitions in it, or a map given beside
+//! it, is a directory of them.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use bromide_nand::{Geometry, Layout};
+
+use super::main_bytes::MainBytes;
+use super::volumes::Volumes;
+use super::yaffs2::{Yaffs2Files, yaffs2_form};
+use super::{Files, FilesError};
+use crate::identify::{self, Form};
+use crate::map::{self, Map, Region, Size};
+use crate::read_at::{Part, ReadAt, ReadError};
+use crate::sparse::{self, Sparse};
+use crate::yaffs2::read::Tree;
+
+/// Bytes at the start by which file systems are told apart.
+const HEAD: usize = 0x1000;
+
+/// What is known of an image before it is looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// It is a dump of the whole chip this map is of.
+    pub map: Option<&'a Map>,
+    /// How the data bytes lie in it.
+    pub form: Option<Form>,
+    /// Every byte of it is slow to come: a phone on a cable. As few as possible are looked at.
+    pub slow: bool,
+}
+
+/// The files of an image of any kind known here; `None` where there is no file system in it.
+///
+/// # Errors
+/// The image cannot be read, or is of a file system that cannot.
+pub fn open(image: Rc<dyn ReadAt>, known: Known<'_>) -> Result<Option<Box<dyn Files>>, FilesError> {
+    let image = unpacked(image)?;
+    let form = known.form.map_or_else(|| identify::form(&*image), Ok)?;
+    let own = if known.map.is_none() { own_map(&image)? } else { None };
+    let Some(map) = known.map.or(own.as_ref()) else { return one(image, form, known.slow) };
+    let (parts, doubts) = parts(&image, map, form);
+    if parts.is_empty() {
+        return Err(FilesError::Unreadable("no partition of the map lies in this image".to_string()));
+    }
+    let open = Box::new(move |part| {
+        let whole = unpacked(Rc::clone(&part))?;
+        // The content of a sparse image has its own form.
+        let form = if Rc::ptr_eq(&whole, &part) { form } else { identify::form(&*whole)? };
+        one(whole, form, known.slow)
+    });
+    Ok(Some(Box::new(Volumes::new("partitions", parts, doubts, open))))
+}
+
+/// The content of a sparse image; any other as it is.
+fn unpacked(image: Rc<dyn ReadAt>) -> Result<Rc<dyn ReadAt>, FilesError> {
+    if !head(&*image, 4)?.starts_with(&sparse::MAGIC) {
+        return Ok(image);
+    }
+    match Sparse::read(image) {
+        Ok(content) => Ok(Rc::new(content)),
+        Err(e) => Err(FilesError::Unreadable(e.to_string())),
+    }
+}
+
+fn head(image: &dyn ReadAt, most: usize) -> Result<Vec<u8>, ReadError> {
+    let mut head = alloc::vec![0; most.min(usize::try_from(image.len()).unwrap_or(usize::MAX))];
+    image.read_at(0, &mut head)?;
+    Ok(head)
+}
+
+/// The files of one partition.
+fn one(image: Rc<dyn ReadAt>, form: Form, slow: bool) -> Result<Option<Box<dyn Files>>, FilesError> {
+    let main = main_bytes(&image, form);
+    // A page beyond repair at the start hides the others, not YAFFS2.
+    let start = head(&*main, HEAD).unwrap_or_default();
+    if let Some(files) = plain(&main, &start)? {
+        return Ok(Some(files));
+    }
+    let Some(options) = yaffs2_form(&*image, slow)? else { return Ok(None) };
+    Ok(Some(Box::new(Yaffs2Files::new(Tree::scan(image, options)?))))
+}
+
+/// The file systems that know nothing of spare bytes.
+fn plain(_main: &Rc<dyn ReadAt>, _head: &[u8]) -> Result<Option<Box<dyn Files>>, FilesError> {
+    Ok(None)
+}
+
+/// What a file system that knows nothing of spare bytes sees.
+fn main_bytes(image: &Rc<dyn ReadAt>, form: Form) -> Rc<dyn ReadAt> {
+    let layout = match form {
+        Form::Interleaved => Layout::Interleaved,
+        Form::SpareLast => Layout::DataThenSpare,
+        Form::Plain | Form::DataAndTags => return Rc::clone(image),
+    };
+    match Geometry::new(2048, 64, 64, 65536) {
+        Ok(geometry) => Rc::new(MainBytes::new(Rc::clone(image), geometry, layout)),
+        Err(_) => Rc::clone(image),
+    }
+}
+
+/// The table of a dump of a whole chip. That of a single partition has none that reaches over more than one.
+fn own_map(image: &Rc<dyn ReadAt>) -> Result<Option<Map>, FilesError> {
+    let start = head(&**image, HEAD)?;
+    // What is text is no dump, and a file system at the very start is one partition.
+    if known_start(&start) {
+        return Ok(None);
+    }
+    match map::read_dump(&**image) {
+        Ok(Some(map)) if map.partitions.len() > 1 => Ok(Some(map)),
+        Ok(_) | Err(map::OpenError::NoTable | map::OpenError::Text(_) | map::OpenError::Table(_)) => Ok(None),
+        Err(map::OpenError::Read(e)) => Err(e.into()),
+        Err(other) => Err(FilesError::Unreadable(other.to_string())),
+    }
+}
+
+/// Whether a file system with a magic number begins here.
+fn known_start(head: &[u8]) -> bool {
+    let has = |at: usize, what: &[u8]| head.get(at..).is_some_and(|rest| rest.starts_with(what));
+    has(0x438, &[0x53, 0xEF])
+        || has(0, b"ANDROID!")
+        || has(0, b"hsqs")
+        || has(0, b"070701")
+        || has(0, &[0x1F, 0x8B])
+}
+
+/// A named partition with its bytes.
+type Named = (Vec<u8>, Rc<dyn ReadAt>);
+
+/// The partitions that lie in the image, with what was assumed or left out.
+fn parts(image: &Rc<dyn ReadAt>, map: &Map, form: Form) -> (Vec<Named>, Vec<String>) {
+    let len = form.data_bytes(image.len());
+    let mut starts: Vec<u64> =
+        map.partitions.iter().filter(|it| in_user_area(&it.region)).map(|it| it.start).collect();
+    starts.sort_unstable();
+    let (mut parts, mut doubts): (Vec<Named>, Vec<String>) = (Vec::new(), Vec::new());
+    for it in &map.partitions {
+        if !in_user_area(&it.region) {
+            doubts.push(format!("{} lies in another region of the flash ({})", it.name, it.region.scatter()));
+            continue;
+        }
+        let next = starts.iter().copied().find(|start| *start > it.start);
+        let end = match it.size {
+            Size::Stated(size) => it.start.saturating_add(size),
+            Size::ToNext | Size::Unknown | Size::ToEnd => next.unwrap_or(len),
+        };
+        if it.start >= len || end > len {
+            doubts.push(format!("{} reaches beyond the end of the image", it.name));
+        }
+        let end = end.min(len);
+        if it.start < end {
+            let (from, to) = (form.file_offset(it.start), form.file_offset(end));
+            let bytes: Rc<dyn ReadAt> = Rc::new(Part::new(Rc::clone(image), from, to.saturating_sub(from)));
+            parts.push((it.name.clone().into_bytes(), bytes));
+        }
+    }
+    (parts, doubts)
+}
+
+/// A dump of a chip is one of the NAND, or of the user area of an eMMC.
+fn in_user_area(region: &Region) -> bool {
+    region.has_device_end()
+}

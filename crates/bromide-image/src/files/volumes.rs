@@ -1,0 +1,228 @@
+//! The partitions of a whole-chip dump as directories, each opened when somebody looks into it.
+//!
+//! A partition with a file system is a directory with its tree; any other is a file with the bytes the dump has of it,
+//! spare bytes included.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::OnceCell;
+use core::ops::Range;
+
+use super::{Entry, Files, FilesError, Kind, Time, Xattr};
+use crate::read_at::ReadAt;
+
+/// Bits of an id that are the partition's own.
+const OWN_BITS: u32 = 40;
+
+/// Opens what is in a partition; `None` where that is no file system.
+pub type Opener = Box<dyn Fn(Rc<dyn ReadAt>) -> Result<Option<Box<dyn Files>>, FilesError>>;
+
+struct Volume {
+    name: Vec<u8>,
+    bytes: Rc<dyn ReadAt>,
+    files: OnceCell<Option<Box<dyn Files>>>,
+}
+
+/// Partitions side by side.
+pub struct Volumes {
+    title: &'static str,
+    volumes: Vec<Volume>,
+    open: Opener,
+    doubts: Vec<String>,
+}
+
+impl Volumes {
+    /// Partitions by name, each with its bytes, to be opened by `open`.
+    #[must_use]
+    pub fn new(
+        title: &'static str,
+        parts: Vec<(Vec<u8>, Rc<dyn ReadAt>)>,
+        doubts: Vec<String>,
+        open: Opener,
+    ) -> Self {
+        let mut volumes: Vec<Volume> =
+            parts.into_iter().map(|(name, bytes)| Volume { name, bytes, files: OnceCell::new() }).collect();
+        volumes.sort_by(|a, b| a.name.cmp(&b.name));
+        Self { title, volumes, open, doubts }
+    }
+
+    /// The partition an id belongs to, its number, and the id in its own tree: `None` for the partition itself.
+    fn split(&self, id: u64) -> Result<(usize, &Volume, Option<u64>), FilesError> {
+        let number = id.checked_shr(OWN_BITS).unwrap_or(0).checked_sub(1);
+        let at = number.and_then(|it| usize::try_from(it).ok()).ok_or(FilesError::NoObject(id))?;
+        let volume = self.volumes.get(at).ok_or(FilesError::NoObject(id))?;
+        let own = id & mask();
+        Ok((at, volume, own.checked_sub(1)))
+    }
+
+    fn files<'a>(&'a self, volume: &'a Volume) -> Result<Option<&'a dyn Files>, FilesError> {
+        if let Some(known) = volume.files.get() {
+            return Ok(known.as_deref());
+        }
+        let found = (self.open)(Rc::clone(&volume.bytes)).map_err(|e| match e {
+            FilesError::Read(e) => FilesError::Read(e),
+            other => FilesError::Unreadable(format!("{}: {other}", volume.name.escape_ascii())),
+        })?;
+        Ok(volume.files.get_or_init(|| found).as_deref())
+    }
+
+    /// The tree an object is in, its number, and its id there. A partition with a file system is its root.
+    fn inside(&self, id: u64) -> Result<(usize, &dyn Files, u64), FilesError> {
+        let (at, volume, own) = self.split(id)?;
+        let files = self.files(volume)?.ok_or(FilesError::Not { id, wanted: "directory" })?;
+        let own = own.unwrap_or_else(|| files.root());
+        Ok((at, files, own))
+    }
+
+    /// An entry of a partition's tree as one of this.
+    fn lift(at: usize, root: u64, mut entry: Entry) -> Result<Entry, FilesError> {
+        // The root is the partition itself, wherever it is met.
+        let own = if entry.id == root { Some(0) } else { entry.id.checked_add(1) };
+        let own = own.filter(|own| *own <= mask()).ok_or(FilesError::NoObject(entry.id))?;
+        entry.id = volume_id(at) | own;
+        Ok(entry)
+    }
+
+    fn volume_entry(&self, at: usize, volume: &Volume) -> Result<Entry, FilesError> {
+        let id = volume_id(at);
+        let Some(files) = self.files(volume)? else {
+            let size = volume.bytes.len();
+            return Ok(Entry { id, name: volume.name.clone(), size, ..plain(Kind::File, 0o444) });
+        };
+        let mut entry = files.entry(files.root())?;
+        (entry.id, entry.name) = (id, volume.name.clone());
+        Ok(entry)
+    }
+}
+
+const fn mask() -> u64 {
+    (1 << OWN_BITS) - 1
+}
+
+fn volume_id(at: usize) -> u64 {
+    u64::try_from(at).unwrap_or(u64::MAX).saturating_add(1) << OWN_BITS
+}
+
+/// An object nothing is said about.
+fn plain(kind: Kind, mode: u32) -> Entry {
+    let time = Time::default();
+    Entry {
+        id: 0,
+        name: Vec::new(),
+        kind,
+        mode,
+        uid: 0,
+        gid: 0,
+        size: 0,
+        accessed: time,
+        modified: time,
+        changed: time,
+        names: 1,
+        device: (0, 0),
+    }
+}
+
+impl Files for Volumes {
+    fn title(&self) -> &'static str {
+        self.title
+    }
+
+    fn root(&self) -> u64 {
+        0
+    }
+
+    fn entry(&self, id: u64) -> Result<Entry, FilesError> {
+        if id == self.root() {
+            return Ok(plain(Kind::Directory, 0o555));
+        }
+        let (at, volume, own) = self.split(id)?;
+        match own {
+            None => self.volume_entry(at, volume),
+            Some(_) => {
+                let (at, files, own) = self.inside(id)?;
+                Self::lift(at, files.root(), files.entry(own)?)
+            }
+        }
+    }
+
+    fn children(&self, directory: u64) -> Result<Vec<Entry>, FilesError> {
+        if directory == self.root() {
+            return self.volumes.iter().enumerate().map(|(at, it)| self.volume_entry(at, it)).collect();
+        }
+        let (at, files, own) = self.inside(directory)?;
+        let root = files.root();
+        files.children(own)?.into_iter().map(|entry| Self::lift(at, root, entry)).collect()
+    }
+
+    fn child(&self, directory: u64, name: &[u8]) -> Result<Option<Entry>, FilesError> {
+        if directory == self.root() {
+            let found = self.volumes.iter().enumerate().find(|(_, it)| it.name == name);
+            return found.map(|(at, it)| self.volume_entry(at, it)).transpose();
+        }
+        let (at, files, own) = self.inside(directory)?;
+        files.child(own, name)?.map(|entry| Self::lift(at, files.root(), entry)).transpose()
+    }
+
+    fn target(&self, id: u64) -> Result<Vec<u8>, FilesError> {
+        let (_, files, own) = self.inside(id)?;
+        files.target(own)
+    }
+
+    fn read(&self, id: u64, offset: u64, into: &mut [u8]) -> Result<usize, FilesError> {
+        let (_, volume, own) = self.split(id)?;
+        if own.is_some() || self.files(volume)?.is_some() {
+            let (_, files, own) = self.inside(id)?;
+            return files.read(own, offset, into);
+        }
+        let left = usize::try_from(volume.bytes.len().saturating_sub(offset)).unwrap_or(usize::MAX);
+        let len = left.min(into.len());
+        let into = into.get_mut(..len).unwrap_or_default();
+        volume.bytes.read_at(offset.min(volume.bytes.len()), into)?;
+        Ok(len)
+    }
+
+    fn stored(&self, id: u64, offset: u64) -> Result<Option<Range<u64>>, FilesError> {
+        let (_, volume, own) = self.split(id)?;
+        if own.is_some() || self.files(volume)?.is_some() {
+            let (_, files, own) = self.inside(id)?;
+            return files.stored(own, offset);
+        }
+        let size = volume.bytes.len();
+        Ok((offset < size).then_some(offset..size))
+    }
+
+    fn xattrs(&self, id: u64) -> Result<Vec<Xattr>, FilesError> {
+        match self.inside(id) {
+            Ok((_, files, own)) => files.xattrs(own),
+            Err(FilesError::Not { .. }) => Ok(Vec::new()),
+            Err(other) if id != self.root() => Err(other),
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
+    fn largest(&self) -> u64 {
+        u64::MAX >> 1
+    }
+
+    fn caution(&self, id: u64) -> Option<String> {
+        let (_, files, own) = self.inside(id).ok()?;
+        let size = files.entry(own).ok()?.size;
+        match files.largest() {
+            largest if size > largest => Some(format!("it claims {size} bytes, more than a file can have")),
+            _ => files.caution(own),
+        }
+    }
+
+    fn doubts(&self) -> Vec<String> {
+        let mut told = self.doubts.clone();
+        for volume in &self.volumes {
+            let inside =
+                volume.files.get().and_then(|it| it.as_deref()).map(Files::doubts).unwrap_or_default();
+            told.extend(inside.iter().map(|doubt| format!("{}: {doubt}", volume.name.escape_ascii())));
+        }
+        told
+    }
+}

@@ -1,0 +1,90 @@
+//! Dumps of whole chips and phones on the cable: every partition is a directory, and opened when it is looked into.
+
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom, Write as _};
+
+use super::bench::{Bench, Oracle, assert_same, main_only};
+use super::images::{cat, file, image};
+
+/// Stored bytes of a page, and its main bytes.
+const STORED: u64 = 2112;
+const MAIN: u64 = 2048;
+
+/// The flash of a phone, all blank but for `system`.
+fn write_flash(bench: &Bench, phone: &Oracle, system: &[u8]) {
+    let mut flash = File::create(bench.path("flash.bin")).unwrap();
+    let blank = vec![0xFF; 1 << 20];
+    let mut left = phone.model.nand.pages() as u64 * STORED;
+    while left > 0 {
+        let some = left.min(1 << 20);
+        flash.write_all(&blank[..usize::try_from(some).unwrap()]).unwrap();
+        left -= some;
+    }
+    let (start, _) = phone.partition("system");
+    flash.seek(SeekFrom::Start(start / MAIN * STORED)).unwrap();
+    flash.write_all(system).unwrap();
+}
+
+#[test]
+fn partitions_of_a_chip_are_directories_in_its_dump_and_on_the_phone_alike() {
+    let (bench, phone, (tree, image)) = (Bench::new(), Oracle::builtin("mt6575"), image());
+    write_flash(&bench, &phone, &image);
+    bench.write("mtd.txt", phone.proc_mtd());
+    let names = bench.run("image ls flash.bin --map mtd.txt").good().out;
+    let mut wanted: Vec<String> = phone.model.partitions().iter().map(|it| it.name.clone()).collect();
+    wanted.sort();
+    assert_eq!(names.lines().collect::<Vec<_>>(), wanted);
+
+    let on_phone = "--map mtd.txt --da g2.bin --via phone:mt6575?flash=flash.bin";
+    let by_file = bench.run("image ls -lR flash.bin:system --map mtd.txt").good().out;
+    let by_phone = bench.run(&format!("image ls -lR {on_phone} system")).good().out;
+    assert_eq!(by_file, by_phone);
+    bench.write("system.img", &image);
+    let alone = bench.run("image ls -lR system.img").good().out;
+    assert_eq!(by_file.replace("/system", ""), alone.replacen("/:", ":", 1).replacen("/:", ":", 1));
+
+    let (name, bytes) = file(&tree, "lib/", 5000);
+    let (read, ran) = cat(&bench, "--map=mtd.txt", &format!("flash.bin:system/{name}"));
+    ran.good();
+    assert_same(&read, &bytes);
+    let (read, ran) = cat(&bench, on_phone, &format!("system/{name}"));
+    ran.good();
+    assert_same(&read, &bytes);
+
+    // A partition without a file system is a file, as it is stored.
+    let (_, length) = phone.partition("logo");
+    let (read, ran) = cat(&bench, "--map=mtd.txt", "flash.bin:logo");
+    ran.good();
+    assert_same(&read, &vec![0xFF; usize::try_from(length / MAIN * STORED).unwrap()]);
+    bench
+        .run("image ls flash.bin:nowhere --map mtd.txt")
+        .fails(1, &["flash.bin", "there is no nowhere in it", "image/no-file"]);
+    bench.run("image ls flash.bin:logo/x --map mtd.txt").fails(1, &["there is no logo/x"]);
+}
+
+#[test]
+fn a_phone_without_a_table_or_a_partition_is_told_with_the_cure() {
+    let bench = Bench::new();
+    let phone = "--da g2.bin --via phone:mt6575";
+    bench.run(&format!("image ls {phone}")).fails(1, &["no partition table of its own", "--map"]);
+    bench.run("image ls").fails(2, &["FILE"]);
+    bench.run("image ls --via phone:mt6575").fails(2, &["--da"]);
+    bench.run(&format!("image ls {phone}?pmt=yes nowhere")).fails(1, &["there is no nowhere in it"]);
+}
+
+#[test]
+fn the_table_of_a_phone_or_of_its_dump_needs_no_map() {
+    let (bench, phone) = (Bench::new(), Oracle::builtin("mt6575"));
+    let names = bench.run("image ls --da g2.bin --via phone:mt6575?pmt=yes").good().out;
+    let mut wanted: Vec<String> = phone.model.partitions().iter().map(|it| it.name.clone()).collect();
+    wanted.sort();
+    assert_eq!(names.lines().map(str::to_lowercase).collect::<Vec<_>>(), wanted);
+}
+
+#[test]
+fn a_sparse_image_and_main_bytes_are_looked_through() {
+    let (bench, (_, image)) = (Bench::new(), image());
+    bench.write("main.img", main_only(&image));
+    // Main bytes alone hold no tags: what is missing is told.
+    bench.run("image ls main.img").fails(1, &["no file system in it", "identify"]);
+}
