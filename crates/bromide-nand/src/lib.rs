@@ -27,6 +27,7 @@ pub mod fdm;
 mod geometry;
 mod layout;
 mod page;
+pub mod report;
 
 pub use geometry::{BadGeometry, Ecc, Geometry};
 pub use layout::{Layout, LayoutError, Sectors};
