@@ -4,7 +4,7 @@
 //! correctable about once in 340 (a random pattern lies within four bits of some code word with probability
 //! 0.29 %). Facts: nand-yaffs2.md section 2, found on real sectors.
 //!
-//! A good sector costs one table CRC. Two rules stand beside the code:
+//! A good sector costs one CRC, by tables or (feature `simd`) carry-less multiplication. Two rules stand beside the code:
 //! - A sector with at most [`BLANK_LIMIT`] zero bits in its 528 bytes is blank (erased). All FF is no code word,
 //!   nor within four bits of one, so no written sector without error is taken for one.
 //! - The 12 filler bits behind the parity are ones in every written sector and not under the code. More than
@@ -14,6 +14,8 @@
 mod code;
 mod field;
 mod locate;
+#[cfg(feature = "simd")]
+mod multiply;
 mod roots;
 
 pub use code::{parity, stored_parity};

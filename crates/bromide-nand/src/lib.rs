@@ -18,7 +18,7 @@
 )]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "simd"))]
 extern crate std;
 
 pub mod bmt;
