@@ -1,10 +1,13 @@
 //! Real page bytes of an MT6575 phone, where the sample data are at hand; skipped, and said so, where not.
 
+mod noise;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use bromide_nand::ecc::{SectorState, check_sector};
+use bromide_nand::ecc::{SectorState, check_sector, correct_sector};
 use bromide_nand::{Geometry, Layout, PageState, check_page, encode_page, fdm};
+use noise::{Noise, Sector, flip};
 
 const STORED_PAGE: u64 = 2112;
 const STORED_SECTOR: u64 = 528;
@@ -43,7 +46,7 @@ fn unhex(digits: &str) -> Vec<u8> {
 }
 
 /// Every sector printed in full, by its offset in the dump.
-fn full_sectors(nand: &std::path::Path) -> BTreeMap<u64, ([u8; 512], [u8; 16])> {
+fn full_sectors(nand: &std::path::Path) -> BTreeMap<u64, Sector> {
     let mut sectors = BTreeMap::new();
     for entry in std::fs::read_dir(nand).unwrap() {
         let path = entry.unwrap().path();
@@ -90,6 +93,58 @@ fn every_real_sector_is_clean() {
     assert_eq!(full.len(), 31);
     for (offset, (data, spare)) in &full {
         assert_eq!(check_sector(data, spare), SectorState::Clean, "at {offset:#x}");
+    }
+}
+
+/// Every sector whose data are known: printed in full, or FF throughout.
+fn known_sectors(nand: &std::path::Path) -> Vec<Sector> {
+    let erased = spares(nand).into_iter().filter(|spare| spare.data == "ff");
+    let erased = erased.map(|spare| ([0xff; 512], spare.bytes));
+    full_sectors(nand).into_values().chain(erased).collect()
+}
+
+/// Spoils a sector and asks for it back.
+fn repaired(good: &Sector, bits: &[u64]) {
+    let mut sector = *good;
+    flip(&mut sector, bits);
+    let state = correct_sector(&mut sector.0, &mut sector.1);
+    assert_eq!(state, SectorState::Correctable { bits: u8::try_from(bits.len()).unwrap() }, "{bits:?}");
+    assert!(sector == *good, "{bits:?}");
+}
+
+#[test]
+fn any_flipped_bit_of_any_real_sector_is_repaired() {
+    let Some(nand) = samples() else { return };
+    let sectors = known_sectors(&nand);
+    assert_eq!(sectors.len(), 36);
+    for good in &sectors {
+        (0..4212).for_each(|bit| repaired(good, &[bit]));
+    }
+}
+
+/// What is repaired depends on the remainder alone, and that on the wrong bits alone: all pairs of them are tried in
+/// `ecc::locate`, here that real sectors make no difference.
+#[test]
+fn two_three_and_four_flipped_bits_of_any_real_sector_are_repaired() {
+    let Some(nand) = samples() else { return };
+    let mut noise = Noise(6577);
+    for good in known_sectors(&nand) {
+        for count in [2, 3, 4] {
+            (0..2000).for_each(|_| repaired(&good, &noise.bits(count)));
+        }
+    }
+}
+
+/// A few seconds a sector in a release build:
+/// `cargo test --release -p bromide-nand --test real_pages -- --ignored`.
+#[test]
+#[ignore = "8.9 million pairs in each of three sectors"]
+fn any_two_flipped_bits_of_three_real_sectors_are_repaired() {
+    let Some(nand) = samples() else { return };
+    for good in known_sectors(&nand).iter().step_by(12) {
+        for second in 1..4212 {
+            (0..second).for_each(|first| repaired(good, &[first, second]));
+        }
     }
 }
 
