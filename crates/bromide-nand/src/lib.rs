@@ -22,6 +22,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod bmt;
+pub mod detect;
 pub mod ecc;
 pub mod fdm;
 mod geometry;

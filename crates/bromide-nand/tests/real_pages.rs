@@ -5,6 +5,7 @@ mod noise;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use bromide_nand::detect::detect;
 use bromide_nand::ecc::{SectorState, check_sector, correct_sector};
 use bromide_nand::{Geometry, Layout, PageState, check_page, encode_page, fdm};
 use noise::{Noise, Sector, flip};
@@ -211,4 +212,21 @@ fn every_complete_real_page_is_clean_and_encodes_to_the_bytes_on_the_chip() {
         complete += 1;
     }
     assert_eq!(complete, 7);
+}
+
+#[test]
+fn the_layout_of_the_real_dump_is_found_from_its_first_pages() {
+    let Some(nand) = samples() else { return };
+    let (start, head) = listing(&std::fs::read_to_string(nand.join("head-pages0-6.hex")).unwrap());
+    assert_eq!(start, 0);
+    let read = |offset: u64, buffer: &mut [u8]| {
+        let start = usize::try_from(offset).unwrap();
+        buffer.copy_from_slice(&head[start..start + buffer.len()]);
+        Some(())
+    };
+    let found = detect(read, u64::try_from(head.len()).unwrap()).unwrap();
+    assert_eq!((found.page, found.spare, found.layout), (2048, 64, Layout::Interleaved));
+    assert!(found.page_size_seen, "{found:?}");
+    let sectors = u32::try_from(head.len() / 528).unwrap();
+    assert_eq!((found.written, found.passing), (sectors, sectors));
 }
