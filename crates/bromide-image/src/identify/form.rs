@@ -6,9 +6,9 @@
 
 use alloc::vec::Vec;
 
-use bromide_nand::ecc::{self, SectorState};
+use bromide_nand::Layout;
 
-use super::fields::narrow;
+use super::fields::{narrow, wide};
 use super::{Confidence, Finding, Kind, yaffs};
 use crate::read_at::{ReadAt, ReadError};
 
@@ -98,66 +98,39 @@ impl Form {
     }
 }
 
-/// What the sampled pages say for and against one form.
-#[derive(Debug, Default, Clone, Copy)]
-struct Votes {
-    good: u64,
-    bad: u64,
-}
-
-impl Votes {
-    fn count(&mut self, good: bool) {
-        let counter = if good { &mut self.good } else { &mut self.bad };
-        *counter = counter.saturating_add(1);
-    }
-
-    fn sectors<'a>(&mut self, sectors: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
-        for (data, spare) in sectors {
-            let (Some(data), Some(spare)) = (data.first_chunk(), spare.first_chunk()) else { continue };
-            match ecc::check_sector(data, spare) {
-                SectorState::Clean | SectorState::Correctable { .. } => self.count(true),
-                SectorState::Damaged => self.count(false),
-                SectorState::Blank { .. } => {}
-            }
-        }
-    }
-
-    const fn carried(self) -> bool {
-        self.good > self.bad
-    }
-}
-
 /// The form of a file, what there is to say about it, and the bytes read to find it out.
 pub(super) fn detect(source: &dyn ReadAt) -> Result<(Form, Option<Finding>, u64), ReadError> {
     let len = source.len();
-    let (mut interleaved, mut last, mut tags) = (Votes::default(), Votes::default(), Votes::default());
-    let mut spent = 0_u64;
-    let mut buffer = [0; 2112];
-    for at in places(len) {
-        let size = len.saturating_sub(at).min(STORED);
-        let Some(page) = buffer.get_mut(..narrow(size)) else { break };
-        source.read_at(at, page)?;
-        spent = spent.saturating_add(size);
-        interleaved.sectors(page.chunks_exact(528).map(|it| it.split_at(512)));
-        let Some((data, spare)) = page.split_at_checked(2048).filter(|(_, spare)| spare.len() == 64) else {
-            continue;
-        };
-        last.sectors(data.chunks_exact(512).zip(spare.chunks_exact(16)));
-        if !page.iter().all(|&it| it == 0xFF) {
-            let rest_is_blank = spare.get(28..).is_some_and(|rest| rest.iter().all(|&it| it == 0xFF));
-            tags.count(rest_is_blank && yaffs::Tags::read(spare).is_some());
+    let (mut spent, mut failed) = (0_u64, None);
+    let read = |at: u64, into: &mut [u8]| {
+        if failed.is_some() {
+            return None;
         }
-    }
-    let (form, votes) = if interleaved.carried() {
-        (Form::Interleaved, interleaved)
-    } else if last.carried() {
-        (Form::SpareLast, last)
-    } else if tags.carried() {
-        (Form::DataAndTags, tags)
-    } else {
-        return Ok((Form::Plain, None, spent));
+        spent = spent.saturating_add(wide(into.len()));
+        source.read_at(at, into).map_err(|e| failed = Some(e)).ok()
     };
-    let checked = if form == Form::DataAndTags { "sampled_tags_valid" } else { "sampled_sectors_good" };
+    let detected = bromide_nand::detect::detect(read, len);
+    if let Some(failed) = failed {
+        return Err(failed);
+    }
+    let by_ecc = detected.and_then(|it| match it.layout {
+        // Interleaved sectors stand alike in pages of every size.
+        Layout::Interleaved => Some((Form::Interleaved, it.passing, it.written)),
+        Layout::DataThenSpare if u64::from(it.page) == DATA => {
+            Some((Form::SpareLast, it.passing, it.written))
+        }
+        Layout::DataThenSpare | Layout::MainOnly => None,
+    });
+    let (form, checked, good, written) = match by_ecc {
+        Some((form, good, written)) => (form, "sampled_sectors_good", good, written),
+        None => {
+            let (good, written) = tagged(source, &mut spent)?;
+            if good <= written / 2 {
+                return Ok((Form::Plain, None, spent));
+            }
+            (Form::DataAndTags, "sampled_tags_valid", good, written)
+        }
+    };
     let finding = Finding::new(0, Kind::NandPages, Confidence::Certain)
         .long(form.data_bytes(len))
         .text("layout", form.code())
@@ -165,9 +138,28 @@ pub(super) fn detect(source: &dyn ReadAt) -> Result<(Form, Option<Finding>, u64)
         .number("spare", STORED.saturating_sub(DATA))
         .number("pages", len.checked_div(STORED).unwrap_or(0))
         .number("bytes_after_last_page", len.checked_rem(STORED).unwrap_or(0))
-        .number(checked, votes.good)
-        .number("sampled_bad", votes.bad);
+        .number(checked, u64::from(good))
+        .number("sampled_bad", u64::from(written.saturating_sub(good)));
     Ok((form, Some(finding), spent))
+}
+
+/// Sampled pages whose spare begins with tags and holds nothing else, and all that are not erased.
+fn tagged(source: &dyn ReadAt, spent: &mut u64) -> Result<(u32, u32), ReadError> {
+    let (mut good, mut written) = (0_u32, 0_u32);
+    let mut page = [0; 2112];
+    for at in places(source.len()).filter(|at| at.saturating_add(STORED) <= source.len()) {
+        source.read_at(at, &mut page)?;
+        *spent = spent.saturating_add(STORED);
+        if page.iter().all(|&it| it == 0xFF) {
+            continue;
+        }
+        let (_, spare) = page.split_at(2048);
+        let rest_is_blank = spare.get(28..).is_some_and(|rest| rest.iter().all(|&it| it == 0xFF));
+        let is_one = rest_is_blank && yaffs::Tags::read(spare).is_some();
+        written = written.saturating_add(1);
+        good = good.saturating_add(u32::from(is_one));
+    }
+    Ok((good, written))
 }
 
 /// Where the sampled pages begin, ascending.
@@ -182,7 +174,6 @@ fn places(len: u64) -> impl Iterator<Item = u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fields::wide;
     use super::*;
 
     #[test]
