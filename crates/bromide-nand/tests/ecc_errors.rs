@@ -110,17 +110,11 @@ fn five_to_eight_wrong_bits(samples: u32) {
     }
 }
 
+/// With `BROMIDE_LONG` set ten million sectors of each kind, a minute in a release build.
 #[test]
 fn five_to_eight_flipped_bits_are_never_clean_and_as_seldom_taken_for_fewer_as_the_code_allows() {
-    five_to_eight_wrong_bits(100_000);
-}
-
-/// A minute in a release build:
-/// `cargo test --release -p bromide-nand --test ecc_errors -- --ignored --nocapture`.
-#[test]
-#[ignore = "ten million sectors of each kind"]
-fn five_to_eight_flipped_bits_in_ten_million_sectors_each() {
-    five_to_eight_wrong_bits(10_000_000);
+    let long = std::env::var_os("BROMIDE_LONG").is_some();
+    five_to_eight_wrong_bits(if long { 10_000_000 } else { 100_000 });
 }
 
 /// Sectors by what would notice that they were wrongly taken for correctable.
