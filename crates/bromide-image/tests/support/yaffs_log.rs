@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bromide_image::yaffs2::read::{ByteOrder, Options, TagsAt};
-use bromide_nand::{Layout, encode_page};
+use bromide_image::yaffs2::read::{Options, TagsAt};
+
+#[path = "yaffs_page.rs"]
+pub(crate) mod page;
 
 pub(crate) const PAGES_PER_BLOCK: usize = 8;
-const BLOCKS: usize = 48;
+const BLOCKS: usize = 36;
 
 /// What an object of the expected tree is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub(crate) struct Phone {
     /// Pages that may still be written before the power goes.
     pub(crate) fuse: Option<usize>,
     reclaiming: bool,
+    /// How often what was done.
+    pub(crate) tally: BTreeMap<&'static str, u32>,
 }
 
 impl Phone {
@@ -70,6 +74,7 @@ impl Phone {
             unburied: BTreeSet::new(),
             fuse: None,
             reclaiming: false,
+            tally: BTreeMap::new(),
         }
     }
 
@@ -87,42 +92,22 @@ impl Phone {
     }
 
     fn word(&self, word: u32) -> [u8; 4] {
-        if self.options.order == ByteOrder::Little { word.to_le_bytes() } else { word.to_be_bytes() }
+        page::word(&self.options, word)
     }
 
     fn encode(&self, page: &Stored) -> Vec<u8> {
-        let geometry = &self.options.geometry;
-        let tags: Vec<u8> = page.words.iter().flat_map(|word| self.word(*word)).collect();
-        let mut main = page.chunk.clone();
-        if self.options.tags == TagsAt::InBand {
-            main.extend(&tags);
-        }
-        let mut spare = vec![0xFF; geometry.spare as usize];
-        match self.options.tags {
-            TagsAt::InBand => {}
-            TagsAt::Spare(at) => spare[usize::from(at)..][..16].copy_from_slice(&tags),
-            TagsAt::Fdm => {
-                let mut whole = vec![0; geometry.stored_page() as usize];
-                encode_page(&main, &tags, None, geometry, &mut whole).unwrap();
-                if page.torn {
-                    let half = whole.len() / 2;
-                    whole[half..].fill(0xFF);
-                }
-                let mut stored = vec![0; whole.len()];
-                Layout::Interleaved.convert(&whole, self.options.layout, &mut stored, geometry).unwrap();
-                return stored;
-            }
-        }
-        if self.options.layout != Layout::MainOnly {
-            main.extend(spare);
-        }
-        main
+        page::encode(&self.options, page.words, &page.chunk, page.torn)
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.tally.entry(what).or_default() += 1;
     }
 
     /// Puts one chunk at the end of the log.
     fn put(&mut self, words: [u32; 3], chunk: Vec<u8>) -> Result<usize, Cut> {
         let fuse = self.fuse;
         if fuse == Some(0) {
+            self.count(if self.reclaiming { "power cut in a reclaim" } else { "power cut" });
             // The page being written when the power went: half of it, where the ECC shows that.
             if self.options.tags == TagsAt::Fdm {
                 let at = self.place();
@@ -210,6 +195,11 @@ impl Phone {
     /// Adds an object that is in `tree` as soon as its header is written.
     pub(crate) fn add(&mut self, id: u32, expected: Expected) -> Result<(), Cut> {
         let parent = expected.parent;
+        self.count(match expected.body {
+            Body::File(_) => "file",
+            Body::HardLink(_) => "link",
+            Body::Directory | Body::Symlink(_) => "other object",
+        });
         self.tree.insert(id, expected);
         self.map.remove(&id);
         let done = self.write_header(id, parent, 0, false);
@@ -223,6 +213,7 @@ impl Phone {
     /// Writes bytes into a file, chunk by chunk, then its header.
     pub(crate) fn write(&mut self, id: u32, offset: usize, bytes: &[u8]) -> Result<(), Cut> {
         let mut new = self.file(id).clone();
+        self.count(if offset > new.len() { "write behind a hole" } else { "write" });
         new.resize(new.len().max(offset + bytes.len()), 0);
         new[offset..offset + bytes.len()].copy_from_slice(bytes);
         let step = self.chunk;
@@ -239,6 +230,7 @@ impl Phone {
 
     /// Cuts a file: its last chunk is written again, then a shrink header.
     pub(crate) fn truncate(&mut self, id: u32, size: usize) -> Result<(), Cut> {
+        self.count("truncate");
         let step = self.chunk;
         let last = (size / step) as u32 + 1;
         if !size.is_multiple_of(step) && self.map[&id].contains_key(&last) {
@@ -269,6 +261,7 @@ impl Phone {
         replaced: Option<u32>,
     ) -> Result<(), Cut> {
         let before = self.tree[&id].clone();
+        self.count(if replaced.is_some() { "rename over another" } else { "rename" });
         let object = self.tree.get_mut(&id).unwrap();
         (object.parent, object.name) = (parent, name.to_vec());
         if self.write_header(id, parent, replaced.unwrap_or(0), false).is_err() {
@@ -283,6 +276,7 @@ impl Phone {
 
     /// Removes an object: unlinked, then deleted.
     pub(crate) fn delete(&mut self, id: u32) -> Result<(), Cut> {
+        self.count("delete");
         self.write_header(id, 3, 0, true)?;
         self.unburied.insert(id);
         self.bury(id)
@@ -355,6 +349,7 @@ impl Phone {
         self.flash[victim * PAGES_PER_BLOCK..(victim + 1) * PAGES_PER_BLOCK].fill(None);
         self.sequences.remove(&victim);
         self.pinned.remove(&victim);
+        self.count("reclaim");
         Ok(())
     }
 }

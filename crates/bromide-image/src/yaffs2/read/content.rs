@@ -4,8 +4,10 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::fields::Kind;
-use super::pages::Condition;
+use super::log::Known;
+use super::pages::{self, Condition, Page};
 use super::replay::Chunk;
+use super::tagged::{Tagged, What};
 use super::{Node, Tree};
 use crate::read_at::{ReadAt, ReadError};
 
@@ -22,6 +24,9 @@ pub enum FileError {
     /// A page of it is beyond repair. Met only where [`super::Verify::Tags`] put the check off.
     #[error("page {0} is damaged beyond repair")]
     Damaged(u32),
+    /// A page of it is not what it was assumed to be. Met only where [`Tree::skim`] did not look.
+    #[error("page {0} is not the part of the file it was taken for")]
+    NotAsAssumed(u32),
     /// The source failed.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -32,6 +37,7 @@ pub enum FileError {
 pub struct Content {
     /// Bytes, holes included.
     pub size: u64,
+    pub(super) object: u32,
     pub(super) chunks: Vec<Chunk>,
 }
 
@@ -46,7 +52,7 @@ impl<S: ReadAt> Tree<S> {
         if node.kind != Kind::File {
             return Err(FileError::NotAFile(node.id));
         }
-        self.read_chunks(node.size, self.chunks_of(node), offset, into)
+        self.read_chunks(node.id, node.size, self.chunks_of(node), offset, into)
     }
 
     /// As [`Self::read_file`], of the content of an earlier version.
@@ -54,7 +60,7 @@ impl<S: ReadAt> Tree<S> {
     /// # Errors
     /// The source's own, or a page beyond repair that was not checked before.
     pub fn read_content(&self, content: &Content, offset: u64, into: &mut [u8]) -> Result<usize, FileError> {
-        self.read_chunks(content.size, &content.chunks, offset, into)
+        self.read_chunks(content.object, content.size, &content.chunks, offset, into)
     }
 
     /// Bytes of a file that are stored, the rest being holes.
@@ -91,6 +97,7 @@ impl<S: ReadAt> Tree<S> {
 
     fn read_chunks(
         &self,
+        object: u32,
         size: u64,
         chunks: &[Chunk],
         offset: u64,
@@ -115,26 +122,54 @@ impl<S: ReadAt> Tree<S> {
                 let Some(head) = some.first() else { continue };
                 self.pages.fetch(head.page, u32::try_from(some.len()).unwrap_or(1), &mut run)?;
                 for (chunk, stored) in some.iter().zip(self.pages.stored(&run)) {
-                    let condition = self.pages.open_known(stored, chunk.clean, &mut page);
-                    if matches!(condition, Condition::Damaged | Condition::Blank) {
-                        return Err(FileError::Damaged(chunk.page));
-                    }
-                    copy(page.chunk(), usize::from(chunk.bytes), start(chunk), offset, into);
+                    let (skip, to) = place(chunk, start(chunk), offset, into);
+                    self.read_chunk(object, chunk, stored, &mut page, skip, to)?;
                 }
             }
         }
         Ok(len)
     }
+
+    /// The bytes of one chunk from `skip` on.
+    fn read_chunk(
+        &self,
+        object: u32,
+        chunk: &Chunk,
+        stored: &[u8],
+        page: &mut Page,
+        skip: usize,
+        into: &mut [u8],
+    ) -> Result<(), FileError> {
+        let as_it_is = match chunk.known {
+            Known::Clean => true,
+            Known::Tags => !self.pages.checks_sectors() || self.pages.is_clean(stored),
+            Known::Assumed => false,
+        };
+        if as_it_is {
+            self.pages.copy(stored, skip, into);
+            return Ok(());
+        }
+        let read = self.pages.read_whole(stored, page);
+        if matches!(read.condition, Condition::Damaged | Condition::Blank) {
+            return Err(FileError::Damaged(chunk.page));
+        }
+        let what = What::Data { chunk: chunk.number, bytes: chunk.bytes };
+        if chunk.known == Known::Assumed
+            && !matches!(read.tagged, Tagged::Chunk { object: its, what: is, .. } if its == object && is == what)
+        {
+            return Err(FileError::NotAsAssumed(chunk.page));
+        }
+        pages::fill(into, page.chunk().get(skip..).unwrap_or_default());
+        Ok(())
+    }
 }
 
-/// Copies the first `bytes` of a chunk that starts at `start` of the file into what is wanted of it from `offset` on.
-fn copy(chunk: &[u8], bytes: usize, start: u64, offset: u64, into: &mut [u8]) {
-    let chunk = chunk.get(..bytes).unwrap_or(chunk);
+/// How much of a chunk that starts at `start` of the file is skipped for what is wanted from `offset` on, and the
+/// place of the rest.
+fn place<'a>(chunk: &Chunk, start: u64, offset: u64, into: &'a mut [u8]) -> (usize, &'a mut [u8]) {
     let narrow = |distance: u64| usize::try_from(distance).unwrap_or(usize::MAX);
-    let from = chunk.get(narrow(offset.saturating_sub(start))..).unwrap_or_default();
+    let skip = narrow(offset.saturating_sub(start));
     let to = into.get_mut(narrow(start.saturating_sub(offset))..).unwrap_or_default();
-    let len = from.len().min(to.len());
-    if let (Some(to), Some(from)) = (to.get_mut(..len), from.get(..len)) {
-        to.copy_from_slice(from);
-    }
+    let len = usize::from(chunk.bytes).saturating_sub(skip).min(to.len());
+    (skip, to.get_mut(..len).unwrap_or_default())
 }

@@ -37,8 +37,10 @@ impl Kind {
 /// Objects whose parent is one of these are unlinked or deleted.
 const GRAVES: [u32; 2] = [3, 4];
 
-/// Most bytes of a target in the enlarged headers of one vendor's kernel, and where the shadow id is in those.
+/// Most bytes of a target in the enlarged headers of one vendor's kernel, and where device number and shadow id are
+/// in those.
 const VENDOR_TARGET: usize = 1200;
+const VENDOR_DEVICE: usize = 1504;
 const VENDOR_SHADOWS: usize = 1548;
 
 /// End of the fixed fields; extended attributes follow.
@@ -106,7 +108,11 @@ impl Shown {
             Kind::Symlink => text(chunk, 300, VENDOR_TARGET),
             _ => Vec::new(),
         };
-        let device = if kind == Kind::Special { word(460) } else { 0 };
+        let device = match (kind, word(460)) {
+            (Kind::Special, u32::MAX) => word(VENDOR_DEVICE),
+            (Kind::Special, device) => device,
+            _ => 0,
+        };
         Self {
             name: text(chunk, 10, LONGEST_NAME),
             target,

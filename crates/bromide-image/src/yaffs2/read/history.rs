@@ -137,7 +137,7 @@ impl<S: ReadAt> Tree<S> {
         let mut chunks = Vec::new();
         let upto = records.get(from..).unwrap_or_default();
         let state = replay::replay(&self.log, upto, self.chunk_bytes(), &mut chunks);
-        Ok(Content { size: state.map_or(0, |state| state.size), chunks })
+        Ok(Content { size: state.map_or(0, |state| state.size), object: version.id, chunks })
     }
 
     fn header_of(&self, record: &Record) -> Option<&Brief> {

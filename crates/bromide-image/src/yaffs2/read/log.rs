@@ -27,12 +27,23 @@ pub(super) struct Record {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
-    /// Bytes of the file; `clean` when the page can be read again without ECC.
-    Data { chunk: u32, bytes: u16, clean: bool },
+    /// Bytes of the file.
+    Data { chunk: u32, bytes: u16, known: Known },
     /// A header, by its place in [`Log::headers`].
     Header(u32),
     /// The header of the object `by` took this one's place.
     Shadowed { by: u32 },
+}
+
+/// What is known of a page of file bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// No bit of it is wrong: it can be read again as it is.
+    Clean,
+    /// Its tags.
+    Tags,
+    /// Nothing: what it is follows from its neighbours, and is checked when it is read.
+    Assumed,
 }
 
 /// All that the pages say.
@@ -214,8 +225,8 @@ impl<S: ReadAt> Scan<'_, S> {
                 self.log.counts.summary = self.log.counts.summary.saturating_add(1);
             }
             What::Data { chunk, bytes } => {
-                let clean = read.condition.is_clean();
-                self.log.record(object, number, Event::Data { chunk, bytes, clean });
+                let known = if read.condition.is_clean() { Known::Clean } else { Known::Tags };
+                self.log.record(object, number, Event::Data { chunk, bytes, known });
             }
             What::Header(extra) => self.header(object, number, extra),
         }

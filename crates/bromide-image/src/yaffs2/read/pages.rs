@@ -7,7 +7,7 @@ use bromide_nand::ecc::{self, SectorState};
 use bromide_nand::{Layout, SECTOR_BYTES, bad_mark, fdm};
 
 use super::options::{IN_BAND, Options, TagsAt, Verify};
-use super::tagged::{self, Tagged, TagsParity};
+use super::tagged::{self, Tagged, TagsParity, What};
 use crate::read_at::{ReadAt, ReadError};
 
 /// Most bytes read at once.
@@ -132,45 +132,85 @@ impl<S: ReadAt> Pages<S> {
         if self.ecc { correct(page) } else { Condition::Unchecked }
     }
 
-    /// As [`Self::open`], but takes a page that was found without a wrong bit before as it is.
-    pub(super) fn open_known(&self, stored: &[u8], clean: bool, page: &mut Page) -> Condition {
-        if clean {
-            self.spread(stored, page);
-            return Condition::Unchecked;
-        }
-        self.open(stored, page)
+    /// Whether every sector is without a wrong bit, found where it lies: nearly every page is, and needs no copy.
+    pub(super) fn is_clean(&self, stored: &[u8]) -> bool {
+        let sectors = self.options.layout.sectors(stored, &self.options.geometry);
+        self.ecc
+            && sectors.is_ok_and(|mut sectors| {
+                sectors.all(|(data, spare)| ecc::check_sector(data, spare) == SectorState::Clean)
+            })
     }
 
-    /// Takes a stored page apart, corrects it as far as asked for and reads its tags.
+    /// Copies what there is of the chunk of a stored page from its byte `skip` on into `into`, uncorrected.
+    pub(super) fn copy(&self, stored: &[u8], skip: usize, into: &mut [u8]) {
+        if self.options.layout != Layout::Interleaved {
+            let chunk = stored.get(..self.options.chunk_bytes()).unwrap_or(stored);
+            return fill(into, chunk.get(skip..).unwrap_or_default());
+        }
+        let step = self.sector_step();
+        let (mut skip, mut left) = (skip, into);
+        for sector in stored.chunks(step) {
+            let data = sector.get(..SECTOR_BYTES).unwrap_or(sector);
+            if let Some(data) = data.get(skip..) {
+                let (now, later) = left.split_at_mut(data.len().min(left.len()));
+                fill(now, data);
+                left = later;
+            }
+            skip = skip.saturating_sub(data.len());
+        }
+    }
+
+    /// Takes a stored page apart, corrects it as far as asked for and reads its tags. Only of a header are the bytes
+    /// sure to be in `page` afterwards.
     pub(super) fn read(&self, stored: &[u8], page: &mut Page) -> Read {
-        self.spread(stored, page);
         let blank = Read { condition: Condition::Blank, tagged: Tagged::Foreign, parity: TagsParity::Absent };
+        if is_erased(stored) {
+            return blank;
+        }
         if !self.ecc {
-            let (tagged, parity, ones) = self.tags(page, false);
+            let Tags { tagged, parity, ones } = self.tags(stored, page, false);
+            if matches!(tagged, Tagged::Chunk { what: What::Header(_), .. }) {
+                self.spread(stored, page);
+            }
             return if ones { blank } else { Read { condition: Condition::Unchecked, tagged, parity } };
         }
-        let quick = self.options.verify == Verify::Tags && self.options.tags == TagsAt::Fdm;
-        if quick {
-            let (mut bytes, len) = self.fdm(page);
-            let all = bytes.get_mut(..len).unwrap_or_default();
-            let (tagged, parity, _) = self.tags(page, true);
-            let data = matches!(tagged, Tagged::Chunk { what: tagged::What::Data { .. }, .. });
-            if data && fdm::check_holds(all) {
+        let in_fdm = self.options.tags == TagsAt::Fdm;
+        if in_fdm && self.options.verify == Verify::Tags {
+            let Tags { tagged, parity, .. } = self.tags(stored, page, true);
+            let data = matches!(tagged, Tagged::Chunk { what: What::Data { .. }, .. });
+            // Two wrong bits can leave the check byte right, but not the parity of the tags; a running phone writes
+            // none, and there the sectors have to be asked.
+            if data && parity == TagsParity::Good && self.check_holds(stored) {
                 return Read { condition: Condition::Unchecked, tagged, parity };
             }
         }
+        if self.is_clean(stored) {
+            let Tags { tagged, parity, .. } = self.tags(stored, page, true);
+            if !matches!(tagged, Tagged::Chunk { what: What::Data { .. }, .. }) {
+                self.spread(stored, page);
+            }
+            return Read { condition: Condition::Sound { corrected: 0 }, tagged, parity };
+        }
+        self.spread(stored, page);
         match correct(page) {
             Condition::Blank => blank,
             condition => {
                 // A wrong "repair" of many flipped bits is told by the check byte, 255 times in 256.
-                let (bytes, len) = self.fdm(page);
+                let (bytes, len) = self.fdm_of(page.bytes.get(page.main..), self.spare_step());
                 let holds = fdm::check_holds(bytes.get(..len).unwrap_or_default());
-                let doubtful = self.options.tags == TagsAt::Fdm && !condition.is_clean() && !holds;
+                let doubtful = in_fdm && !condition.is_clean() && !holds;
                 let condition = if doubtful { Condition::Damaged } else { condition };
-                let (tagged, parity, _) = self.tags(page, true);
+                let Tags { tagged, parity, .. } = self.tags_of(&page.bytes, true);
                 Read { condition, tagged, parity }
             }
         }
+    }
+
+    /// As [`Self::read`], with every sector checked whatever the options say, and the bytes in `page`.
+    pub(super) fn read_whole(&self, stored: &[u8], page: &mut Page) -> Read {
+        let condition = self.open(stored, page);
+        let Tags { tagged, parity, .. } = self.tags_of(&page.bytes, self.ecc);
+        Read { condition, tagged, parity }
     }
 
     /// Main bytes first, then the spare. A page of the wrong length leaves the buffer as it was; there are none.
@@ -180,52 +220,115 @@ impl<S: ReadAt> Pages<S> {
         let _ = self.options.layout.convert(stored, to, &mut page.bytes, &self.options.geometry);
     }
 
-    /// The tags, what their parity says, and whether they are erased. Under `ecc` the sectors vouch for them.
-    fn tags(&self, page: &Page, ecc: bool) -> (Tagged, TagsParity, bool) {
-        let mut bytes = [0xFF; 28];
-        let len = self.tag_bytes(page, &mut bytes);
-        let bytes = bytes.get_mut(..len).unwrap_or_default();
-        let (chunk, order) = (self.options.chunk_bytes(), self.options.order);
-        let zeros = bytes.iter().take(16).fold(0_u32, |sum, byte| sum.saturating_add(byte.count_zeros()));
-        let parity = if ecc {
-            // Sound sectors and tags that do not fit their parity: written so. The phone would not look.
-            let mut copy = [0xFF; 28];
-            copy.iter_mut().zip(bytes.iter()).for_each(|(to, from)| *to = *from);
-            tagged::repair(copy.get_mut(..len).unwrap_or_default(), order)
-        } else {
-            tagged::repair(bytes, order)
-        };
-        (tagged::read(bytes, order, chunk), parity, zeros <= ecc::BLANK_LIMIT)
+    /// The tags of a stored page as it is. `page` is room to take it apart in where that is needed.
+    fn tags(&self, stored: &[u8], page: &mut Page, ecc: bool) -> Tags {
+        match (self.options.layout, self.options.tags) {
+            (Layout::Interleaved, TagsAt::Fdm) => {
+                let (bytes, len) = self.stored_fdm(stored);
+                self.tags_in_fdm(bytes.get(..len).unwrap_or_default(), ecc)
+            }
+            (Layout::Interleaved, _) => {
+                self.spread(stored, page);
+                self.tags_of(&page.bytes, ecc)
+            }
+            (Layout::DataThenSpare | Layout::MainOnly, _) => self.tags_of(stored, ecc),
+        }
     }
 
-    fn tag_bytes(&self, page: &Page, into: &mut [u8; 28]) -> usize {
-        let (main, spare) = page.bytes.split_at(page.main.min(page.bytes.len()));
+    /// The tags of a page with its main bytes first.
+    fn tags_of(&self, bytes: &[u8], ecc: bool) -> Tags {
+        let (main, spare) = bytes.split_at(self.main.min(bytes.len()));
         let from = match self.options.tags {
             TagsAt::Fdm => {
-                let (bytes, len) = self.fdm(page);
-                return fdm::software(bytes.get(..len).unwrap_or_default(), into);
+                let (bytes, len) = self.fdm_of(Some(spare), self.spare_step());
+                return self.tags_in_fdm(bytes.get(..len).unwrap_or_default(), ecc);
             }
             TagsAt::Spare(at) => spare.get(usize::from(at)..).unwrap_or_default(),
             TagsAt::InBand => main.get(main.len().saturating_sub(IN_BAND)..).unwrap_or_default(),
         };
-        into.iter_mut().zip(from).map(|(to, from)| *to = *from).count()
+        let mut bytes = [0xFF; 28];
+        let len = bytes.iter_mut().zip(from).map(|(to, from)| *to = *from).count();
+        self.tags_in(bytes, len, ecc)
     }
 
-    /// The FDM bytes of all sectors, and how many there are.
-    fn fdm(&self, page: &Page) -> ([u8; 256], usize) {
-        let mut bytes = [0xFF; 256];
-        let spare = page.bytes.get(page.main..).unwrap_or_default();
-        let step = wide(self.options.geometry.spare_per_sector()).max(fdm::PER_SECTOR);
+    fn tags_in_fdm(&self, fdm_bytes: &[u8], ecc: bool) -> Tags {
+        let mut bytes = [0xFF; 28];
+        let len = fdm::software(fdm_bytes, &mut bytes);
+        self.tags_in(bytes, len, ecc)
+    }
+
+    /// The tags, what their parity says, and whether they are erased. Under `ecc` the sectors vouch for them.
+    fn tags_in(&self, mut bytes: [u8; 28], len: usize, ecc: bool) -> Tags {
+        let (chunk, order) = (self.options.chunk_bytes(), self.options.order);
+        let mut repaired = bytes;
+        let zeros =
+            bytes.iter().take(len.min(16)).fold(0_u32, |sum, byte| sum.saturating_add(byte.count_zeros()));
+        let parity = tagged::repair(repaired.get_mut(..len).unwrap_or_default(), order);
+        // Sound sectors and tags that do not fit their parity: written so. The phone would not look.
+        if !ecc {
+            bytes = repaired;
+        }
+        let tagged = tagged::read(bytes.get(..len).unwrap_or_default(), order, chunk);
+        Tags { tagged, parity, ones: zeros <= ecc::BLANK_LIMIT }
+    }
+
+    fn check_holds(&self, stored: &[u8]) -> bool {
+        let (bytes, len) = match self.options.layout {
+            Layout::Interleaved => self.stored_fdm(stored),
+            Layout::DataThenSpare | Layout::MainOnly => {
+                self.fdm_of(stored.get(self.main..), self.spare_step())
+            }
+        };
+        fdm::check_holds(bytes.get(..len).unwrap_or_default())
+    }
+
+    /// The FDM bytes of all sectors of an interleaved page, and how many there are.
+    fn stored_fdm(&self, stored: &[u8]) -> ([u8; 256], usize) {
+        self.fdm_of(stored.get(SECTOR_BYTES..), self.sector_step())
+    }
+
+    /// The FDM bytes that begin each `step` bytes, and how many there are.
+    fn fdm_of(&self, bytes: Option<&[u8]>, step: usize) -> ([u8; 256], usize) {
+        let mut found = [0xFF; 256];
         let mut len = 0_usize;
-        for (to, from) in
-            bytes.as_chunks_mut::<{ fdm::PER_SECTOR }>().0.iter_mut().zip(spare.chunks_exact(step))
-        {
+        let sectors = bytes.unwrap_or_default().chunks(step.max(1));
+        let sectors = sectors.take(wide(self.options.geometry.sectors_per_page()));
+        for (to, from) in found.as_chunks_mut::<{ fdm::PER_SECTOR }>().0.iter_mut().zip(sectors) {
             if let Some(from) = from.first_chunk() {
                 *to = *from;
                 len = len.saturating_add(fdm::PER_SECTOR);
             }
         }
-        (bytes, len)
+        (found, len)
+    }
+
+    fn spare_step(&self) -> usize {
+        wide(self.options.geometry.spare_per_sector()).max(fdm::PER_SECTOR)
+    }
+
+    fn sector_step(&self) -> usize {
+        SECTOR_BYTES.saturating_add(wide(self.options.geometry.spare_per_sector()))
+    }
+}
+
+/// What the tag bytes of a page say.
+struct Tags {
+    tagged: Tagged,
+    parity: TagsParity,
+    /// Whether they are erased.
+    ones: bool,
+}
+
+/// Whether every bit is a one.
+fn is_erased(stored: &[u8]) -> bool {
+    stored.chunks(64).all(|some| some.iter().fold(0xFF, |all, byte| all & byte) == 0xFF)
+}
+
+/// As many of the bytes as there are on both sides.
+pub(super) fn fill(into: &mut [u8], from: &[u8]) {
+    let len = into.len().min(from.len());
+    if let (Some(into), Some(from)) = (into.get_mut(..len), from.get(..len)) {
+        into.copy_from_slice(from);
     }
 }
 

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use super::fields::{Brief, Kind};
-use super::log::{Event, Log, Record};
+use super::log::{Event, Known, Log, Record};
 
 /// One chunk of a file that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,8 +15,7 @@ pub(super) struct Chunk {
     pub(super) number: u32,
     pub(super) page: u32,
     pub(super) bytes: u16,
-    /// Whether the page was found without a wrong bit.
-    pub(super) clean: bool,
+    pub(super) known: Known,
 }
 
 /// The state of an object at one point of the log.
@@ -62,11 +61,11 @@ pub(super) fn replay(
                     break;
                 }
             }
-            Event::Data { chunk, bytes, clean } => {
+            Event::Data { chunk, bytes, known } => {
                 met = true;
                 let from = u64::from(chunk.saturating_sub(1)).saturating_mul(chunk_bytes);
                 if from < limit {
-                    chunks.push(Chunk { number: chunk, page: record.page, bytes, clean });
+                    chunks.push(Chunk { number: chunk, page: record.page, bytes, known });
                     if state.header.is_none() {
                         state.size = state.size.max(from.saturating_add(u64::from(bytes)));
                     }
