@@ -209,6 +209,7 @@ fn assert_read_back(phone: &Phone, image: &[u8], options: Options) {
     let expected: BTreeMap<u32, Expected> =
         phone.tree.iter().filter(|(id, _)| !phone.is_gone(**id)).map(|(id, it)| (*id, it.clone())).collect();
     assert_eq!(seen, expected);
+    assert_eq!(Tree::skim(image, options).unwrap().nodes(), tree.nodes());
     let doubts: Vec<_> =
         tree.problems().named().iter().filter(|it| !it.to_string().contains("damaged")).collect();
     assert!(doubts.is_empty(), "{doubts:?}");

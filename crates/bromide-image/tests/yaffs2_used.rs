@@ -125,6 +125,7 @@ fn a_used_partition_reads_the_same_in_small_steps_in_the_other_layout_and_withou
         let Some(Sample { image, listing }) = sample(name) else { return };
         let tree = Tree::scan(image.as_slice(), options()).unwrap();
         assert_listed(&tree, &listing, 777);
+        assert_eq!(Tree::skim(image.as_slice(), options()).unwrap().nodes(), tree.nodes());
         let quick = Options { verify: Verify::Tags, ..options() };
         assert_listed(&Tree::scan(image.as_slice(), quick).unwrap(), &listing, 4096);
         let mut turned = vec![0; image.len()];

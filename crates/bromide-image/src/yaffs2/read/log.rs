@@ -7,6 +7,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
+use bromide_nand::Geometry;
+
 use super::fields::{Brief, Kind};
 use super::options::TagsAt;
 use super::pages::{Condition, Page, Pages, Read};
@@ -15,7 +17,7 @@ use super::tagged::{self, Extra, Tagged, TagsParity, What};
 use crate::read_at::{ReadAt, ReadError};
 
 /// Object id of the pages that repeat the tags of a block.
-const SUMMARY: u32 = 0x10;
+pub(super) const SUMMARY: u32 = 0x10;
 
 /// One chunk, or that an object was replaced by another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,21 +56,22 @@ pub(super) struct Log {
     pub(super) headers: Vec<Brief>,
     /// Sequence number of each block, and its place in the order of all.
     blocks: Vec<(u32, u32)>,
-    pages_per_block: u32,
+    pub(super) pages_per_block: u32,
     pub(super) counts: Counts,
 }
 
 impl Log {
+    /// Of nothing yet.
+    pub(super) fn new(geometry: &Geometry) -> Self {
+        let pages_per_block = geometry.pages_per_block.max(1);
+        let (records, headers, blocks) = (Vec::new(), Vec::new(), Vec::new());
+        Self { records, headers, blocks, pages_per_block, counts: Counts::default() }
+    }
+
     /// Reads all pages once.
     pub(super) fn scan<S: ReadAt>(pages: &Pages<S>, problems: &mut Problems) -> Result<Self, ReadError> {
-        let pages_per_block = pages.options.geometry.pages_per_block.max(1);
-        let log = Self {
-            records: Vec::new(),
-            headers: Vec::new(),
-            blocks: Vec::new(),
-            pages_per_block,
-            counts: Counts { pages: pages.count, ..Counts::default() },
-        };
+        let mut log = Self::new(&pages.options.geometry);
+        log.counts = Counts { pages: pages.count, looked: pages.count, ..Counts::default() };
         if pages.left_over != 0 {
             problems.add(Problem::LeftOver(pages.left_over));
         }
@@ -115,13 +118,19 @@ impl Log {
         usize::try_from(block).ok().and_then(|block| self.blocks.get(block)).copied().unwrap_or_default()
     }
 
-    fn record(&mut self, object: u32, page: u32, event: Event) {
+    /// Adds a chunk.
+    pub(super) fn record(&mut self, object: u32, page: u32, event: Event) {
         self.records.push(Record { object, page, event });
         self.counts.chunks = self.counts.chunks.saturating_add(1);
     }
 
+    /// Ends a block of this sequence number.
+    pub(super) fn end_block(&mut self, sequence: Option<u32>) {
+        self.blocks.push((sequence.unwrap_or(0), 0));
+    }
+
     /// Ranks the blocks by (sequence number, block number) and sorts the records.
-    fn order(&mut self) {
+    pub(super) fn order(&mut self) {
         let mut order: Vec<(u32, usize)> =
             self.blocks.iter().enumerate().map(|(block, (sequence, _))| (*sequence, block)).collect();
         order.sort_unstable();
@@ -257,7 +266,7 @@ impl<S: ReadAt> Scan<'_, S> {
     /// The block is at its end.
     fn close(&mut self) {
         let block = core::mem::take(&mut self.block);
-        self.log.blocks.push((block.sequence.unwrap_or(0), 0));
+        self.log.end_block(block.sequence);
     }
 }
 

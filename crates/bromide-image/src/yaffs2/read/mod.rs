@@ -18,6 +18,7 @@ mod pages;
 mod place;
 mod problem;
 mod replay;
+mod skim;
 mod tagged;
 
 use alloc::collections::BTreeMap;
@@ -37,6 +38,7 @@ use log::Log;
 use pages::{Condition, Page, Pages};
 use place::Loose;
 use replay::{Chunk, State};
+use skim::Skimmed;
 
 use super::LAST_CHUNK;
 use crate::read_at::{ReadAt, ReadError};
@@ -119,6 +121,35 @@ impl<S: ReadAt> Tree<S> {
         let pages = Pages::new(source, options);
         let mut problems = Problems::default();
         let log = Log::scan(&pages, &mut problems)?;
+        Self::replay(pages, log, problems)
+    }
+
+    /// The same tree from as few pages as can be, for sources where each costs time.
+    ///
+    /// A partition as its image maker left it is known from its headers: the pages of file bytes between them, and
+    /// those of blocks whose first page is erased, are not looked at but assumed ([`Counts::assumed`]). When a file
+    /// is read, its pages are checked to be what they were taken for ([`FileError::NotAsAssumed`]). Damage in pages
+    /// not looked at is met only then, too, and is not among the problems here.
+    ///
+    /// Where anything was written otherwise, as on every partition a phone has written to, all pages are read as by
+    /// [`Self::scan`].
+    ///
+    /// # Errors
+    /// The source's own.
+    pub fn skim(source: S, options: Options) -> Result<Self, ReadError> {
+        let pages = Pages::new(source, options);
+        match skim::skim(&pages)? {
+            Skimmed::Log(log, problems) => Self::replay(pages, log, problems),
+            Skimmed::Unlike(looked) => {
+                let mut problems = Problems::default();
+                let mut log = Log::scan(&pages, &mut problems)?;
+                log.counts.looked = log.counts.looked.saturating_add(looked);
+                Self::replay(pages, log, problems)
+            }
+        }
+    }
+
+    fn replay(pages: Pages<S>, log: Log, problems: Problems) -> Result<Self, ReadError> {
         let mut tree =
             Self { pages, log, nodes: Vec::new(), chunks: Vec::new(), by_name: Vec::new(), problems };
         let objects = tree.objects();

@@ -127,4 +127,8 @@ pub struct Counts {
     pub summary: u32,
     /// Pages in blocks marked bad.
     pub bad: u32,
+    /// Pages among these that were not looked at but follow from others: [`super::Tree::skim`].
+    pub assumed: u32,
+    /// Pages read to find all this; one read twice counts twice.
+    pub looked: u32,
 }
