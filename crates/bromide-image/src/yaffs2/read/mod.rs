@@ -216,6 +216,22 @@ impl<S: ReadAt> Tree<S> {
         names.join(&b'/')
     }
 
+    /// As [`Self::path`], but none for a path of more than `longest` bytes, which costs no more than one that long.
+    /// Paths of all objects of a hostile image could fill any memory.
+    #[must_use]
+    pub fn path_within(&self, id: u32, longest: usize) -> Option<Vec<u8>> {
+        let (mut len, mut at) = (0_usize, self.node(id));
+        while let Some(node) = at.filter(|node| node.id != ROOT) {
+            let slash = usize::from(node.parent != ROOT);
+            len = len.saturating_add(node.name.len()).saturating_add(slash);
+            if len > longest {
+                return None;
+            }
+            at = self.node(node.parent);
+        }
+        Some(self.path(id))
+    }
+
     /// The extended attributes of an object, in the order stored.
     ///
     /// # Errors
