@@ -5,6 +5,7 @@
 //! Symbolic links are never followed.
 
 mod error;
+mod ext;
 mod main_bytes;
 mod open;
 mod volumes;
@@ -16,6 +17,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 pub use error::FilesError;
+pub use ext::ExtFiles;
 pub use main_bytes::MainBytes;
 pub use open::{Known, open};
 pub use volumes::{Opener, Volumes};

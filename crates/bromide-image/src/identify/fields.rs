@@ -7,61 +7,61 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
 }
 
-pub(super) fn byte(bytes: &[u8], at: usize) -> u8 {
+pub(crate) fn byte(bytes: &[u8], at: usize) -> u8 {
     bytes.get(at).copied().unwrap_or(0)
 }
 
-pub(super) fn le16(bytes: &[u8], at: usize) -> u16 {
+pub(crate) fn le16(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes(array(bytes, at))
 }
 
-pub(super) fn le32(bytes: &[u8], at: usize) -> u32 {
+pub(crate) fn le32(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(array(bytes, at))
 }
 
-pub(super) fn le64(bytes: &[u8], at: usize) -> u64 {
+pub(crate) fn le64(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(array(bytes, at))
 }
 
-pub(super) fn be32(bytes: &[u8], at: usize) -> u32 {
+pub(crate) fn be32(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes(array(bytes, at))
 }
 
-pub(super) fn be64(bytes: &[u8], at: usize) -> u64 {
+pub(crate) fn be64(bytes: &[u8], at: usize) -> u64 {
     u64::from_be_bytes(array(bytes, at))
 }
 
 /// Whether `what` stands at `at`.
-pub(super) fn has(bytes: &[u8], at: usize, what: &[u8]) -> bool {
+pub(crate) fn has(bytes: &[u8], at: usize, what: &[u8]) -> bool {
     bytes.get(at..).is_some_and(|rest| rest.starts_with(what))
 }
 
 /// `len` bytes from `at`, fewer at the end.
-pub(super) fn part(bytes: &[u8], at: usize, len: usize) -> &[u8] {
+pub(crate) fn part(bytes: &[u8], at: usize, len: usize) -> &[u8] {
     let rest = bytes.get(at..).unwrap_or_default();
     rest.get(..len).unwrap_or(rest)
 }
 
 /// The text of at most `len` bytes at `at`, up to a NUL or FF; anything but printable ASCII becomes `?`.
-pub(super) fn text(bytes: &[u8], at: usize, len: usize) -> String {
+pub(crate) fn text(bytes: &[u8], at: usize, len: usize) -> String {
     let field = part(bytes, at, len).iter().take_while(|&&it| it != 0 && it != 0xFF);
     field.map(|&it| if it.is_ascii_graphic() || it == b' ' { char::from(it) } else { '?' }).collect()
 }
 
 /// Whether `field` is a name: at least one character of an identifier, then nothing but NUL.
-pub(super) fn is_name(field: &[u8]) -> bool {
+pub(crate) fn is_name(field: &[u8]) -> bool {
     let end = field.iter().position(|&it| it == 0).unwrap_or(field.len());
     let (name, rest) = field.split_at_checked(end).unwrap_or((field, &[]));
     !name.is_empty() && name.iter().all(u8::is_ascii_graphic) && rest.iter().all(|&it| it == 0)
 }
 
 /// The length of a magic number's owner as a type that adds without overflow.
-pub(super) fn wide(number: usize) -> u64 {
+pub(crate) fn wide(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 /// The same the other way; what does not fit is too large for any buffer anyhow.
-pub(super) fn narrow(number: u64) -> usize {
+pub(crate) fn narrow(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 

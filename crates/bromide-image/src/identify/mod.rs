@@ -9,7 +9,7 @@
 mod android;
 mod blank;
 mod boot;
-mod fields;
+pub(crate) mod fields;
 mod files;
 mod form;
 mod fs;
