@@ -9,6 +9,7 @@ pub mod error;
 pub mod event;
 pub mod follow;
 pub mod pagecheck;
+pub mod pageimage;
 pub mod pagereport;
 pub mod readback;
 pub mod rows;

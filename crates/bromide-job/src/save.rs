@@ -175,6 +175,12 @@ impl SaveError {
     }
 }
 
+/// Whether both names are of one file that exists, by another path, a link or a hard link too.
+pub(crate) fn is_one_file(a: &Path, b: &Path) -> bool {
+    let about = |path: &Path| path.metadata().ok();
+    about(a).zip(about(b)).is_some_and(|(a, b)| system::is_same_file(&a, &b))
+}
+
 impl Save {
     /// Checks the place, creates `TARGET.part` and starts the saving thread.
     ///
@@ -213,12 +219,24 @@ impl Save {
     /// # Errors
     /// A wrong number of bytes, or a failure of the disk; the bytes then stay under the interim name.
     /// [`SaveError::Exists`]: a file of that name appeared meanwhile and was left alone.
-    pub fn finish(mut self) -> Result<Saved, SaveError> {
+    pub fn finish(self) -> Result<Saved, SaveError> {
+        self.finish_if(|_| Ok(()))
+    }
+
+    /// As [`Self::finish`], once `look` has found nothing wrong with the file under its interim name.
+    ///
+    /// # Errors
+    /// As [`Self::finish`], or whatever `look` found; the bytes then stay under the interim name.
+    pub fn finish_if<E: From<SaveError>>(
+        mut self,
+        look: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<Saved, E> {
         let sunk = self.sink.close().map_err(|f| self.failed(f))?;
         if self.put != self.expected {
-            return Err(self.length(self.put));
+            return Err(self.length(self.put).into());
         }
         sunk.writer.sync_all().map_err(SaveError::io("save", &self.place.part))?;
+        look(&self.place.part)?;
         self.place.commit(&sunk.writer, self.force)?;
         Ok(Saved {
             path: self.place.target.clone(),

@@ -20,6 +20,7 @@ mod problem;
 mod replay;
 mod skim;
 mod tagged;
+mod whereabouts;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -32,6 +33,7 @@ pub use fields::{Kind, Xattr};
 pub use history::{Event, Version};
 pub use options::{ByteOrder, Options, TagsAt, Verify};
 pub use problem::{Counts, MOST_PROBLEMS, Problem, Problems};
+pub use whereabouts::PageTags;
 
 use fields::{Brief, Shown};
 use log::Log;
