@@ -24,8 +24,7 @@ pub(crate) struct Cli {
     pub(crate) output: Output,
 }
 
-const AFTER_HELP: &str =
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no phone, 4 data differs, 130 interrupted.";
+const AFTER_HELP: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no phone, 4 data differs, 5 damage found, 130 interrupted.";
 
 /// How to talk to the user.
 #[derive(Debug, Clone, Copy, Args)]

@@ -48,6 +48,22 @@ impl Front {
         }
     }
 
+    /// Work over `total` bytes begins.
+    pub(crate) fn begin(&mut self, what: &str, total: u64) {
+        match self {
+            Self::Screen(screen) => screen.begin(what, total, "green"),
+            Self::Json(json) => json.begin(what, total),
+        }
+    }
+
+    /// So many bytes of it are done.
+    pub(crate) fn advance(&mut self, done: u64) {
+        match self {
+            Self::Screen(screen) => screen.advance(done),
+            Self::Json(json) => json.advance(done),
+        }
+    }
+
     /// A line about something this tool does itself.
     pub(crate) fn say(&mut self, text: &str) {
         match self {

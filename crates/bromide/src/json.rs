@@ -19,16 +19,32 @@ const PACE: Duration = Duration::from_millis(250);
 pub(crate) struct Json {
     last: Option<Instant>,
     total: u64,
+    /// What goes on, where it is no conversation with a phone.
+    work: String,
 }
 
 impl Json {
     pub(crate) const fn new() -> Self {
-        Self { last: None, total: 0 }
+        Self { last: None, total: 0, work: String::new() }
     }
 
     /// Prints one object. A reader that went away is no reason to stop a dump.
     pub(crate) fn line(&mut self, value: &Value) {
         out::line(value);
+    }
+
+    /// Work over `total` bytes begins.
+    pub(crate) fn begin(&mut self, what: &str, total: u64) {
+        (self.work, self.total, self.last) = (what.to_owned(), total, None);
+    }
+
+    /// So many bytes of it are done.
+    pub(crate) fn advance(&mut self, done: u64) {
+        if done == self.total || self.last.is_none_or(|last| last.elapsed() >= PACE) {
+            self.last = Some(Instant::now());
+            let (what, total) = (&self.work, self.total);
+            self.line(&json!({"event": "progress", "what": what, "done": done, "total": total}));
+        }
     }
 
     pub(crate) fn tell(&mut self, event: &Event<'_>) {

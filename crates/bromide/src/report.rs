@@ -19,6 +19,7 @@ pub(crate) mod exit {
     pub(crate) const USAGE: u8 = 2;
     pub(crate) const NO_PHONE: u8 = 3;
     pub(crate) const DIFFERS: u8 = 4;
+    pub(crate) const DAMAGED: u8 = 5;
     pub(crate) const INTERRUPTED: u8 = 130;
 }
 

@@ -142,7 +142,8 @@ impl Screen {
         }
     }
 
-    fn begin(&mut self, name: &str, total: u64, color: &str) {
+    /// A bar for `total` bytes begins.
+    pub(crate) fn begin(&mut self, name: &str, total: u64, color: &str) {
         self.settle();
         self.name = name.to_owned();
         self.total = total;
@@ -166,7 +167,8 @@ impl Screen {
         self.bar = Some(bar);
     }
 
-    fn advance(&mut self, done: u64) {
+    /// So many bytes of the bar are done.
+    pub(crate) fn advance(&mut self, done: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
             if done >= self.total {

@@ -128,6 +128,7 @@ struct Converter<'a> {
     page: Page,
     /// One page as the chip stores it.
     stored: Vec<u8>,
+    /// Of the present piece.
     left_out: u64,
 }
 
@@ -142,7 +143,6 @@ impl<'a> Converter<'a> {
         let unit = self.to.page_bytes(&self.shape.geometry) as usize;
         let pages = piece.bytes.len() / self.shape.page_bytes().max(1) as usize;
         out.resize(pages * unit, 0);
-        let left_out = mem::take(&mut self.left_out);
         let mut places = out.chunks_exact_mut(unit.max(1));
         let seen = Seen::of(piece, self.shape, |stored| {
             places.next().map_or(PageState::NotChecked, |into| self.one(stored, into))
@@ -152,7 +152,7 @@ impl<'a> Converter<'a> {
             stored.zip(places).for_each(|(stored, into)| self.of_bad_block(stored, into));
         }
         piece.out = out;
-        (seen, self.left_out - left_out)
+        (seen, mem::take(&mut self.left_out))
     }
 
     /// One page of a good block.

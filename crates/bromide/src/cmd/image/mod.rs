@@ -1,8 +1,15 @@
 //! `image`: the files of a dump.
 
 mod cat;
+mod check;
+mod check_files;
+mod convert;
+mod draw_pages;
+mod draw_pages_file;
+mod fix;
 mod ls;
 mod open;
+mod pages;
 mod phone;
 mod place;
 mod tree;
@@ -20,6 +27,9 @@ pub(crate) enum ImageCommand {
     Ls(ls::Ls),
     Tree(tree::Tree),
     Cat(cat::Cat),
+    Check(check::Check),
+    Fix(fix::Fix),
+    Convert(convert::Convert),
 }
 
 /// `bromide image`.
@@ -28,5 +38,8 @@ pub(crate) fn image(command: ImageCommand, front: &mut Front, cancel: &Cancel) -
         ImageCommand::Ls(args) => ls::ls(&args, front, cancel),
         ImageCommand::Tree(args) => tree::tree(&args, front, cancel),
         ImageCommand::Cat(args) => cat::cat(&args, front, cancel),
+        ImageCommand::Check(args) => check::check(&args, front, cancel),
+        ImageCommand::Fix(args) => fix::fix(&args, front, cancel),
+        ImageCommand::Convert(args) => convert::convert(&args, front, cancel),
     }
 }

@@ -86,7 +86,7 @@ pub(super) fn svg(spans: &[Span<'_>]) -> String {
 }
 
 /// Fit for XML, which has no control characters at all.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let plain: String = text.chars().map(|it| if it.is_control() { '?' } else { it }).collect();
     plain.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

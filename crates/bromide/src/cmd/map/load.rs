@@ -100,7 +100,7 @@ pub(crate) fn text(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// Writes a file that must not exist yet.
-pub(super) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let file = OpenOptions::new().write(true).create_new(true).open(path);
     file.and_then(|mut it| it.write_all(bytes)).map_err(|e| {
         let what = format!("{}: {e}", path.display());

@@ -13,7 +13,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::front::Front;
 use crate::report::{Failure, exit};
 
-pub(crate) use load::{load, text};
+pub(crate) use draw::escaped;
+pub(crate) use load::{create, load, text};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum MapCommand {
