@@ -15,7 +15,7 @@ use bromide_nand::{Geometry, Layout};
 use super::main_bytes::MainBytes;
 use super::volumes::Volumes;
 use super::yaffs2::{Yaffs2Files, yaffs2_form};
-use super::{Files, FilesError};
+use super::{ExtFiles, Files, FilesError};
 use crate::identify::{self, Form};
 use crate::map::{self, Map, Region, Size};
 use crate::read_at::{Part, ReadAt, ReadError};
@@ -84,11 +84,15 @@ fn one(image: Rc<dyn ReadAt>, form: Form, slow: bool) -> Result<Option<Box<dyn F
         return Ok(Some(files));
     }
     let Some(options) = yaffs2_form(&*image, slow)? else { return Ok(None) };
-    Ok(Some(Box::new(Yaffs2Files::new(Tree::scan(image, options)?))))
+    let tree = if slow { Tree::skim(image, options)? } else { Tree::scan(image, options)? };
+    Ok(Some(Box::new(Yaffs2Files::new(tree))))
 }
 
 /// The file systems that know nothing of spare bytes.
-fn plain(_main: &Rc<dyn ReadAt>, _head: &[u8]) -> Result<Option<Box<dyn Files>>, FilesError> {
+fn plain(main: &Rc<dyn ReadAt>, head: &[u8]) -> Result<Option<Box<dyn Files>>, FilesError> {
+    if ExtFiles::<Rc<dyn ReadAt>>::is_one(head) {
+        return Ok(Some(Box::new(ExtFiles::open(Rc::clone(main))?)));
+    }
     Ok(None)
 }
 

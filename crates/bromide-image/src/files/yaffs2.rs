@@ -5,7 +5,7 @@ mod find;
 
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -166,6 +166,7 @@ impl From<FileError> for FilesError {
             FileError::NotAFile(id) => Self::Not { id: u64::from(id), wanted: "file" },
             FileError::Damaged(page) => Self::DamagedPage(page),
             FileError::Read(error) => Self::Read(error),
+            other @ FileError::NotAsAssumed(_) => Self::Unreadable(other.to_string()),
         }
     }
 }
