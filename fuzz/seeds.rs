@@ -10,6 +10,7 @@ use bromide_image::sparse::Plan;
 use bromide_image::table::gpt::{self, Guid};
 use bromide_image::table::pmt::{self, Info, Which, Width};
 use bromide_image::table::{Length, mbr};
+use bromide_image::yaffs2::{Attributes, Writer};
 use bromide_nand::bmt::Bmt;
 use bromide_nand::{Geometry, encode_page};
 
@@ -222,6 +223,49 @@ fn da_seeds(seeds: &mut Vec<Seed>) {
     }
 }
 
+/// Chunks by their fields, as the target `yaffs2` puts them together, and whole pages as an image maker writes them.
+fn yaffs2_seeds(seeds: &mut Vec<Seed>) {
+    // What, sequence, object, chunk, bytes, kind, parent, size; the rest names it.
+    let fields = |head: [u8; 8]| {
+        let tail = [0, 0xFF, 0xFF, 0, b'n', b'a', b'm', b'e', head[2], 0, b't', b'o', 0, b'x', b'y', 0];
+        [head.as_slice(), &tail].concat()
+    };
+    let header = |object, kind, parent, size| fields([0, 0, object, 0, 0, kind, parent, size]);
+    let kernel = |object, kind, parent, size| fields([2, 0x30, object, 0, 0, kind, parent, size]);
+    let data = |object, chunk, bytes| fields([6, 0, object, chunk, bytes, 0, 0, 0]);
+    let blank = vec![0xFF; 24];
+    let histories = [
+        vec![header(1, 3, 1, 0), header(10, 3, 1, 0), header(11, 1, 10, 199), data(11, 1, 22), blank.clone()],
+        vec![header(11, 1, 1, 230), data(11, 1, 56), data(11, 2, 56), data(11, 3, 9), header(12, 2, 1, 0)],
+        vec![kernel(11, 1, 1, 50), kernel(11, 1, 3, 0), kernel(12, 3, 12, 0), kernel(13, 4, 1, 0), blank],
+        vec![header(11, 3, 12, 0), header(12, 3, 13, 0), header(13, 3, 11, 0), header(14, 5, 1, 0)],
+    ];
+    for (number, history) in histories.iter().enumerate() {
+        for form in 0..6_u8 {
+            seeds.push((
+                "yaffs2",
+                format!("history-{number}-{form}"),
+                [vec![form], history.concat()].concat(),
+            ));
+        }
+    }
+    let chip = Geometry::new(2048, 64, 4, 64).expect("a usual chip");
+    let mut pages = vec![0xFF];
+    let plain = Attributes { mode: 0o755, uid: 0, gid: 0, accessed: 1, modified: 2, changed: 3 };
+    let sink = |chunk: &[u8; 2048], software: &[u8; 25]| {
+        let mut page = [0; 2112];
+        encode_page(chunk, software, None, &chip, &mut page).expect("a usual page");
+        pages.extend(page);
+        Ok::<_, std::convert::Infallible>(())
+    };
+    let (mut writer, root) = Writer::new(sink, &plain).expect("room");
+    let folder = writer.directory(root, b"folder", &plain).expect("a name");
+    let file = writer.file(folder, b"file", &plain, [7; 5000].as_slice()).expect("a small file");
+    writer.hard_link(root, b"other", file).expect("a name");
+    writer.symlink(root, b"link", &plain, b"folder/file").expect("a name");
+    seeds.push(("yaffs2", "pages".into(), pages));
+}
+
 fn main() -> std::io::Result<()> {
     let Some(folder) = std::env::args_os().nth(1) else {
         return Err(std::io::Error::other("usage: seeds FOLDER"));
@@ -234,6 +278,7 @@ fn main() -> std::io::Result<()> {
     chip_seeds(&mut seeds);
     sparse_seeds(&mut seeds);
     da_seeds(&mut seeds);
+    yaffs2_seeds(&mut seeds);
     for (target, name, bytes) in &seeds {
         let folder = Path::new(&folder).join(target);
         std::fs::create_dir_all(&folder)?;
