@@ -94,7 +94,7 @@ fn page(options: &Options, fields: &[u8; FIELDS]) -> Vec<u8> {
     let sequence = match sequence {
         0..=0x20 | 0x22..=0x2F => 0x1000,
         0x21 => 0x21,
-        other => 0x1000 + number(*other, 0xEFFF_EEFF),
+        other => number(*other, 0xEFFF_EEFF).wrapping_add(0x1000),
     };
     let tags = match what >> 1 & 3 {
         0 => [sequence, object, 0, 0xFFFF],

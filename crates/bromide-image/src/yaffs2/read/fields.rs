@@ -141,7 +141,8 @@ fn mode(kind: Kind, stored: u32) -> u32 {
 /// The bytes from `at` up to a zero byte, the end, or `longest`.
 fn text(chunk: &[u8], at: usize, longest: usize) -> Vec<u8> {
     let bytes = chunk.get(at..).unwrap_or_default();
-    bytes.iter().copied().take(longest).take_while(|byte| *byte != 0).collect()
+    let bytes = bytes.get(..longest).unwrap_or(bytes);
+    bytes.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()
 }
 
 /// One extended attribute.

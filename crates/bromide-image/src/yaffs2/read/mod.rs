@@ -54,6 +54,9 @@ pub const LOST_FOUND: u32 = 2;
 /// Objects a phone's driver makes up, which no header describes.
 const MADE_UP: [u32; 2] = [3, 4];
 
+/// Most bytes of names and targets that are kept: some 60 for each object there can be.
+const MOST_NAMES: usize = 16 << 20;
+
 /// One object of the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
@@ -157,6 +160,7 @@ impl<S: ReadAt> Tree<S> {
         let objects = tree.objects();
         let loose = objects.iter().map(|(id, object)| (*id, object.loose())).collect();
         let parents = place::place(&loose, &mut tree.problems);
+        drop(loose);
         tree.name(&objects, &parents)?;
         tree.link();
         tree.sort();
@@ -277,9 +281,9 @@ impl<S: ReadAt> Tree<S> {
         u64::try_from(self.pages.options.chunk_bytes()).unwrap_or(u64::MAX).max(1)
     }
 
-    /// Replays the log of every object.
-    fn objects(&mut self) -> BTreeMap<u32, Object> {
-        let mut objects = BTreeMap::new();
+    /// Replays the log of every object, by id.
+    fn objects(&mut self) -> Vec<(u32, Object)> {
+        let mut objects = Vec::new();
         let chunk_bytes = self.chunk_bytes();
         for records in self.log.records.chunk_by(|a, b| a.object == b.object) {
             let Some(id) = records.first().map(|record| record.object) else { continue };
@@ -296,23 +300,20 @@ impl<S: ReadAt> Tree<S> {
             if state.stray {
                 self.problems.add(Problem::BytesOfNoFile(id));
             }
-            objects.insert(id, Object { state, chunks: start..self.chunks.len() });
+            objects.push((id, Object { state, chunks: start..self.chunks.len() }));
         }
         objects
     }
 
     /// Reads the headers of what is there and makes the nodes.
-    fn name(
-        &mut self,
-        objects: &BTreeMap<u32, Object>,
-        parents: &BTreeMap<u32, u32>,
-    ) -> Result<(), ReadError> {
+    fn name(&mut self, objects: &[(u32, Object)], parents: &BTreeMap<u32, u32>) -> Result<(), ReadError> {
         for id in [ROOT, LOST_FOUND] {
-            let described = objects.get(&id).is_some_and(|object| !object.state.gone);
+            let described = objects.iter().take(2).any(|(its, object)| *its == id && !object.state.gone);
             if !described && (id == ROOT || parents.values().any(|parent| *parent == id)) {
                 self.nodes.push(self.node_without_header(id, ROOT, None));
             }
         }
+        let mut bytes_of_names = 0_usize;
         for (id, object) in objects {
             let parent = match *id {
                 ROOT | LOST_FOUND if object.state.gone => continue,
@@ -322,10 +323,15 @@ impl<S: ReadAt> Tree<S> {
                     None => continue,
                 },
             };
-            let node = match object.state.header {
+            let mut node = match object.state.header {
                 Some((brief, page)) => self.node_of(*id, parent, &brief, page, object)?,
                 None => self.node_without_header(*id, parent, Some(object)),
             };
+            bytes_of_names = bytes_of_names.saturating_add(node.name.len()).saturating_add(node.target.len());
+            if bytes_of_names > MOST_NAMES {
+                self.problems.add(Problem::TooManyNames(*id));
+                (node.name, node.target) = (numbered(*id), Vec::new());
+            }
             self.nodes.push(node);
         }
         self.nodes.sort_unstable_by_key(|node| node.id);
@@ -385,7 +391,7 @@ impl<S: ReadAt> Tree<S> {
         let name = match id {
             ROOT => Vec::new(),
             LOST_FOUND => b"lost+found".to_vec(),
-            _ => alloc::format!("obj{id}").into_bytes(),
+            _ => numbered(id),
         };
         Node {
             id,
@@ -484,6 +490,11 @@ impl Object {
             gone: self.state.gone,
         }
     }
+}
+
+/// The name of an object that has none.
+fn numbered(id: u32) -> Vec<u8> {
+    alloc::format!("obj{id}").into_bytes()
 }
 
 /// What is strange about a node by itself.

@@ -63,6 +63,10 @@ pub enum Problem {
     /// A name that is empty, `.` or `..`, or has a slash or control characters.
     #[error("object {0} has a name that is no file name")]
     Name(u32),
+    /// An object whose name and target were not kept, since the image has more bytes of those than any phone: it is
+    /// called by its number.
+    #[error("object {0} goes by its number, there are too many bytes of names")]
+    TooManyNames(u32),
     /// An object with the name of another in the same directory.
     #[error("object {0} has the name of another in its directory")]
     SameName(u32),
