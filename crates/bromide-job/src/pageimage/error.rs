@@ -42,7 +42,7 @@ pub enum PageImageError {
     #[error(transparent)]
     Geometry(#[from] BadGeometry),
     /// The image itself, under this or another name.
-    #[error("{} is the image that is read, or its interim name is", .0.display())]
+    #[error("writing {} would write over the image itself", .0.display())]
     OverInput(PathBuf),
     /// Correcting needs the parity.
     #[error("a {0} image carries no parity: there is nothing to correct by")]

@@ -49,7 +49,7 @@ fn a_repair_that_the_check_byte_contradicts_is_damage() {
     let page = &mut image[5 * PAGE..6 * PAGE];
     page[514] ^= 0x08;
     let (data, spare) = page[..528].split_at(512);
-    let parity = bromide_nand::ecc::stored_parity(data.try_into().unwrap(), spare[..8].try_into().unwrap());
+    let parity = bromide_nand::ecc::stored_parity(data, &spare[..8]);
     page[520..528].copy_from_slice(&parity);
     page[100] ^= 1;
     page[1200] ^= 1;

@@ -132,7 +132,8 @@ fn every_file_ruined_is_named_page_by_page() {
     for page in ONE..ONE + 20 {
         if page % 2 == 0 { wipe(&mut image, page) } else { ruin(&mut image, page, page % 4) }
     }
-    let pieces = (0..20).map(|at| piece(at + 1, 2048, ONE + at as usize, (ONE + at as usize) % 2 == 0));
+    let pieces =
+        (0..20).map(|at| piece(at + 1, 2048, ONE + at as usize, (ONE + at as usize).is_multiple_of(2)));
     let expected =
         HurtPages { files: vec![file("lib/one", 258, 20 * 2048, pieces.collect())], ..HurtPages::default() };
     assert_eq!(hurt(&image), expected);

@@ -124,7 +124,7 @@ pub(crate) fn shape(image: &[u8], form: Form) -> Shape {
 
 /// Checks a raw image.
 pub(crate) fn checked(image: &[u8]) -> Checked {
-    check(&&image[..], &shape(image, Form::Interleaved), &mut |_| true).unwrap()
+    check(&image, &shape(image, Form::Interleaved), &mut |_| true).unwrap()
 }
 
 /// Whether it was refused for this reason.

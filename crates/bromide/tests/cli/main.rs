@@ -14,6 +14,7 @@ mod images;
 mod interrupted;
 mod maps;
 mod output;
+mod page_images;
 mod places;
 mod reading;
 mod refusals;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use bromide_job::event::Event;
 use bromide_job::pageimage::{self, Checked, Files, Form, hurt_files};
 use bromide_link::Cancel;
-use bromide_nand::report::BlockState;
+use bromide_nand::report::{BlockState, Counts};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use super::check_files::{file_lines, files_value};
 use super::draw_pages::{Canvas, look};
 use super::draw_pages_file::{png, svg};
 use super::pages::{
-    Image, MOST_LISTED, Pages, counts, counts_value, damage, damaged_lines, damaged_value, more,
+    Image, MOST_LISTED, Pages, bits, counts, counts_value, damage, damaged_lines, damaged_value, more,
 };
 use crate::cmd::map::create;
 use crate::front::Front;
@@ -30,12 +30,14 @@ const SUSPICIOUS: u64 = 16;
 
 /// Check every page of an image against its parity, and say which files damage hurts
 ///
-/// Every sector of a NAND page carries parity that finds and corrects up to four wrong bits. The check reads the
-/// image once and says how many pages are clean, correctable, damaged beyond repair or erased, and which blocks are
-/// marked bad; it draws the chip block by block, and names the files of a YAFFS2 partition that damaged pages
-/// belong to. Nothing is changed; image fix writes the corrected image.
+/// Every sector of a NAND page carries parity that finds and corrects up to four wrong bits. The
+/// check reads the image once and says how many pages are clean, correctable, damaged beyond
+/// repair or erased, and which blocks are marked bad; it draws the chip block by block, and names
+/// the files of a YAFFS2 partition that damaged pages belong to. Nothing is changed; image fix
+/// writes the corrected image.
 ///
-/// Exit code 0: nothing is damaged; 5: damaged pages; anything else: the check did not come to its end.
+/// Exit code 0: nothing is damaged; 5: damaged pages; anything else: the check did not come to its
+/// end.
 ///
 /// Examples:
 ///
@@ -47,11 +49,12 @@ const SUSPICIOUS: u64 = 16;
 ///
 ///   bromide image check system.img --quiet > /dev/null || echo "read it again"
 ///
-/// With --json the last line is an image-check object: form, pages (total, clean, correctable, damaged, blank,
-/// in_bad_blocks, not_checked), wrong_bits, pages_by_worst_sector (of 1 to 4 wrong bits), blank_with_flipped_bits,
-/// flipped_bits, bad_blocks, damaged (page, offset, sectors), map (a sign for each block: . o 1 2 3 4 X B),
-/// file_system (null, "yaffs2" or "several"), files (path, object, bytes, chunks), headers, stale_pages and
-/// unknown_pages. Lists end after 4096 entries; NAME_unlisted says how many more there are.
+/// With --json the last line is an image-check object: form, pages (total, clean, correctable,
+/// damaged, blank, in_bad_blocks, not_checked), wrong_bits, pages_by_worst_sector (of 1 to 4 wrong
+/// bits), blank_with_flipped_bits, flipped_bits, bad_blocks, damaged (page, offset, sectors), map
+/// (a sign for each block: . o 1 2 3 4 X B), file_system (null, "yaffs2" or "several"), files
+/// (path, object, bytes, chunks), headers, stale_pages and unknown_pages. Lists end after 4096
+/// entries; NAME_unlisted says how many more there are.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Check {
@@ -81,9 +84,7 @@ pub(crate) fn check(args: &Check, front: &mut Front, cancel: &Cancel) -> Result<
     let checked = pageimage::check(&image.source, &image.shape, &mut |done| image.go_on(front, done));
     let checked = checked.map_err(|e| image.failed(&e))?;
     image.tell_left_over(front);
-    if checked.counts.damaged >= SUSPICIOUS
-        && (checked.counts.clean + checked.counts.corrected()) * 50 < checked.counts.damaged
-    {
+    if is_suspicious(&checked.counts) {
         let told = "practically no written page passes: these pages may have another layout or another ECC than assumed";
         front.tell(&Event::Warning(told));
     }
@@ -100,6 +101,14 @@ pub(crate) fn check(args: &Check, front: &mut Front, cancel: &Cancel) -> Result<
     let advice = "read the partition again: what differs between two reads is no damage of the chip. image fix \
                   corrects the rest";
     damage(&image.title, checked.counts.damaged, advice)
+}
+
+/// Whether practically nothing passes. Through a wrong layout the byte taken for the bad-block mark is data, so whole
+/// blocks may seem bad.
+fn is_suspicious(of: &Counts) -> bool {
+    let passing = of.clean + of.corrected();
+    let all_bad = of.in_bad_blocks >= SUSPICIOUS && passing + of.blank == 0;
+    all_bad || (of.damaged >= SUSPICIOUS && passing * 50 < of.damaged)
 }
 
 /// Pages without parity.
@@ -173,8 +182,8 @@ fn lines(image: &Image, checked: &Checked, files: Option<&Files>) -> Vec<String>
         ));
     }
     if of.flipped_blank > 0 {
-        let (blank, bits) = (pages(of.flipped_blank), grouped(of.flipped_bits));
-        lines.push(format!("erased with flipped bits: {blank}, {bits} bits"));
+        let (blank, bits) = (pages(of.flipped_blank), bits(of.flipped_bits));
+        lines.push(format!("erased with flipped bits: {blank}, {bits}"));
     }
     let bad: Vec<String> = checked.bad_blocks().map(|block| block.to_string()).collect();
     if !bad.is_empty() {

@@ -14,18 +14,20 @@ use crate::numbers::{grouped, pages};
 use crate::out::{self, harmless};
 use crate::report::Failure;
 
-/// Write an image in another form: as stored, spare last, main bytes only, or as a YAFFS2 image file
+/// Write an image in another form: as stored, spare last, main bytes only, or as a YAFFS2 image
+/// file
 ///
-/// Between raw and spare-last the bytes only change their order, damaged pages and all. On the way to main-only and
-/// yaffs-image wrong bits are corrected; of a page damaged beyond repair the main bytes are written as they are, and
-/// it is named. A yaffs-image gets an erased page for one whose tags are damaged too, and for blocks marked bad.
+/// Between raw and spare-last the bytes only change their order, damaged pages and all. On the way
+/// to main-only and yaffs-image wrong bits are corrected; of a page damaged beyond repair the main
+/// bytes are written as they are, and it is named. A yaffs-image gets an erased page for one whose
+/// tags are damaged too, and for blocks marked bad.
 ///
-/// From yaffs-image to raw the spare bytes are built as the phone's driver builds them, parity included. From
-/// main-only they can be built only for what is no YAFFS2, a boot image for one: --fill-spare gives its pages parity
-/// and empty tags. A page of nothing but FF counts as erased.
+/// From yaffs-image to raw the spare bytes are built as the phone's driver builds them, parity
+/// included. From main-only they can be built only for what is no YAFFS2, a boot image for one:
+/// --fill-spare gives its pages parity and empty tags. A page of nothing but FF counts as erased.
 ///
-/// Exit code 0: all is right in the result; 5: it is written, but parts of it were damaged; anything else: nothing was
-/// written.
+/// Exit code 0: all is right in the result; 5: it is written, but parts of it were damaged;
+/// anything else: nothing was written.
 ///
 /// Examples:
 ///
@@ -37,9 +39,9 @@ use crate::report::Failure;
 ///
 ///   bromide image convert boot-main.img --to raw --fill-spare -o boot-raw.img
 ///
-/// With --json the last line is an image-convert object: form and to, output, sha256, and where wrong bits were
-/// corrected on the way pages, corrected_bits, left_out (pages without readable tags) and damaged as image check has
-/// it.
+/// With --json the last line is an image-convert object: form and to, output, sha256, and where
+/// wrong bits were corrected on the way pages, corrected_bits, left_out (pages without readable
+/// tags) and damaged as image check has it.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Convert {

@@ -40,7 +40,7 @@ pub(super) fn svg(title: &str, blocks: &[BlockState], pages: u32) -> String {
          <rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>\n\
          <text x=\"10\" y=\"24\" font-size=\"14\">{title}: {} blocks of {pages} pages</text>\n",
         blocks.len(),
-        told.join(", "),
+        told.join("; "),
         grouped(blocks.len() as u64)
     );
     let side = CELL - GAP;
@@ -126,7 +126,7 @@ mod tests {
                 && text.contains("<title>block 0: clean</title>")
         );
         assert!(text.contains("<title id=\"title\">Blocks of &lt;a&gt;.img</title>"));
-        assert!(text.contains("99 clean, 1 damaged."));
+        assert!(text.contains("99 clean; 1 damaged."));
         assert!(text.starts_with("<svg ") && text.ends_with("</svg>\n"));
     }
 

@@ -7,7 +7,7 @@ use bromide_link::Cancel;
 use clap::Args;
 use serde_json::json;
 
-use super::pages::{Image, MOST_LISTED, Pages, counts_value, damage, damaged_lines, damaged_value};
+use super::pages::{Image, MOST_LISTED, Pages, bits, counts_value, damage, damaged_lines, damaged_value};
 use crate::front::Front;
 use crate::numbers::{grouped, pages};
 use crate::out::{self, harmless};
@@ -15,13 +15,14 @@ use crate::report::Failure;
 
 /// Write an image with all wrong bits corrected that can be
 ///
-/// Every sector with up to four wrong bits is corrected, data, spare bytes and parity alike; erased pages in which
-/// bits flipped are erased again. Pages damaged beyond repair and blocks marked bad stay as they are, and the damaged
-/// pages are named. The result is read back and checked before it gets its name; until then it is OUT.part. The image
-/// itself is never written to.
+/// Every sector with up to four wrong bits is corrected, data, spare bytes and parity alike;
+/// erased pages in which bits flipped are erased again. Pages damaged beyond repair and blocks
+/// marked bad stay as they are, and the damaged pages are named. The result is read back and
+/// checked before it gets its name; until then it is OUT.part. The image itself is never written
+/// to.
 ///
-/// Exit code 0: all is right in the result; 5: it is written, but damaged pages remain; anything else: nothing was
-/// written.
+/// Exit code 0: all is right in the result; 5: it is written, but damaged pages remain; anything
+/// else: nothing was written.
 ///
 /// Examples:
 ///
@@ -29,8 +30,9 @@ use crate::report::Failure;
 ///
 ///   bromide image fix system.img -o system-fixed.img --force
 ///
-/// With --json the last line is an image-fix object: output, sha256, pages (as they were), changed_pages,
-/// corrected_bits, erased_again, flipped_bits, filler_bits, and damaged as image check has it.
+/// With --json the last line is an image-fix object: output, sha256, pages (as they were),
+/// changed_pages, corrected_bits, erased_again, flipped_bits, filler_bits, and damaged as image
+/// check has it.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Fix {
@@ -92,11 +94,11 @@ fn lines(image: &Image, fixed: &Fixed) -> Vec<String> {
         format!("  {} wrong bits corrected in {}", grouped(of.wrong_bits), pages(of.corrected())),
     ];
     if of.flipped_blank > 0 {
-        let (blank, bits) = (pages(of.flipped_blank), grouped(of.flipped_bits));
-        lines.push(format!("  {blank} erased again, in which {bits} bits had flipped"));
+        let (blank, bits) = (pages(of.flipped_blank), bits(of.flipped_bits));
+        lines.push(format!("  {blank} erased again, in which {bits} had flipped"));
     }
     if fixed.filler_bits > 0 {
-        lines.push(format!("  {} bits beside the parity set back", grouped(fixed.filler_bits)));
+        lines.push(format!("  beside the parity, {} set back", bits(fixed.filler_bits)));
     }
     if of.in_bad_blocks > 0 {
         lines.push(format!("  left as they are, in blocks marked bad: {}", pages(of.in_bad_blocks)));

@@ -107,6 +107,10 @@ impl Image {
             None => detect(&source, &geometry).map_err(|e| failed(e.into()))?,
         };
         let Some(form) = form else {
+            let (bytes, page) = (source.len(), geometry.stored_page());
+            if bytes < u64::from(page) {
+                return Err(failed(PageImageError::TooShort { bytes, page }));
+            }
             let (stored, main) = (geometry.stored_page(), geometry.page);
             let what = format!(
                 "{title}: no layout fits: the parity of no page of {stored} bytes is right, and {} bytes are no \
@@ -147,11 +151,12 @@ impl Image {
             _ => format!("{} + {}", geometry.page, geometry.spare),
         };
         format!(
-            "{}: {} bytes, {form}: {} pages of {page} bytes, {} blocks",
+            "{}: {} bytes, {form}: {} pages of {page} bytes, {} block{}",
             self.title,
             grouped(self.source.len()),
             grouped(pages.into()),
-            grouped(geometry.blocks.into())
+            grouped(geometry.blocks.into()),
+            if geometry.blocks == 1 { "" } else { "s" }
         )
     }
 
@@ -273,6 +278,11 @@ pub(super) fn damaged_value(checked: &Checked) -> Value {
 
 fn sectors(page: &DamagedPage) -> impl Iterator<Item = u32> {
     (0..u32::BITS).filter(|sector| page.sectors >> sector & 1 == 1)
+}
+
+/// 1 bit, 1,234 bits.
+pub(super) fn bits(n: u64) -> String {
+    format!("{} bit{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
 /// Ends a command whose image has damage, with the exit code for that.
