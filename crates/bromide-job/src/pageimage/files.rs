@@ -60,7 +60,7 @@ pub struct HurtChunk {
     /// The damaged page.
     pub page: u32,
     /// The tags of the page are damaged too: the piece is missing for certain, but that it was in this page is only
-    /// likely, because its neighbours lie beside it.
+    /// likely, because the page lies where the piece would have been, counted from the nearest with good tags.
     pub by_place: bool,
 }
 

@@ -52,8 +52,7 @@ fn one_file(file: &HurtFile) -> Vec<String> {
         let (from, to) = (grouped(it.offset), grouped(it.offset + it.bytes.saturating_sub(1)));
         let page = it.page;
         if it.by_place {
-            let neighbours = "its neighbours lie beside it";
-            format!("    bytes {from} to {to} are missing, probably damaged page {page} ({neighbours})")
+            format!("    bytes {from} to {to} are missing; damaged page {page} lies where they would have been")
         } else {
             format!("    bytes {from} to {to} (page {page})")
         }
