@@ -52,7 +52,9 @@ fn one_file(file: &HurtFile) -> Vec<String> {
         let (from, to) = (grouped(it.offset), grouped(it.offset + it.bytes.saturating_sub(1)));
         let page = it.page;
         if it.by_place {
-            format!("    bytes {from} to {to} are missing; damaged page {page} lies where they would have been")
+            format!(
+                "    bytes {from} to {to} are missing; damaged page {page} lies where they would have been"
+            )
         } else {
             format!("    bytes {from} to {to} (page {page})")
         }
