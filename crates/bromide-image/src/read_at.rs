@@ -117,6 +117,7 @@ impl<S: ReadAt> Part<S> {
     /// `len` bytes of `of` from `from` on, or as many as there are.
     #[must_use]
     pub fn new(of: S, from: u64, len: u64) -> Self {
+        let from = from.min(of.len());
         let len = of.len().saturating_sub(from).min(len);
         Self { of, from, len }
     }
@@ -154,5 +155,6 @@ mod tests {
         assert_eq!((two, part.len()), ([2, 3], 2));
         assert!(part.read_at(1, &mut two).is_err());
         assert_eq!((Part::new(bytes, 3, 9).len(), Part::new(bytes, 9, 9).len()), (1, 0));
+        assert_eq!(Part::new(bytes, 9, 9).read_at(0, &mut []), Ok(()));
     }
 }

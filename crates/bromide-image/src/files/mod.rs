@@ -4,10 +4,13 @@
 //! a zero byte, a directory may be its own grandchild, and a size is a claim. [`Walk`] goes through a tree in bounds.
 //! Symbolic links are never followed.
 
+pub(crate) mod boot;
+mod cpio;
 mod error;
 mod ext;
 mod main_bytes;
 mod open;
+mod unpack;
 mod volumes;
 mod walk;
 mod yaffs2;
@@ -16,6 +19,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+pub use boot::BootFiles;
+pub use cpio::CpioFiles;
 pub use error::FilesError;
 pub use ext::ExtFiles;
 pub use main_bytes::MainBytes;

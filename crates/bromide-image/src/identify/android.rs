@@ -8,59 +8,47 @@ use alloc::vec::Vec;
 use super::fields::{be32, be64, has, le32, text};
 use super::view::{Spot, View};
 use super::{Confidence, Finding, Form, Kind, files, fs, mtk};
+use crate::files::boot::{self, Section};
 use crate::read_at::ReadError;
 use crate::sparse::{self, Header, Sparse, SparseError};
 
 /// A boot or recovery image and what its kernel and ramdisk begin with.
 pub(super) fn boot(spot: &Spot<'_>) -> Result<Vec<Finding>, ReadError> {
-    if !spot.has(0, b"ANDROID!") || spot.head.len() < 0x30 {
+    if !spot.has(0, b"ANDROID!") {
         return Ok(Vec::new());
     }
-    let head = spot.bytes(0, 0x680)?;
-    // Old vendor variants keep the size of a device tree where the version is: no version is that large.
-    let stated = le32(&head, 0x28);
-    let version = if stated <= 4 { stated } else { 0 };
-    let new = version >= 3;
-    let page = if new { 4096 } else { le32(&head, 0x24) };
-    let ramdisk_bytes = le32(&head, if new { 0x0C } else { 0x10 });
-    let kernel_bytes = le32(&head, 8);
-    let plausible = page.is_power_of_two() && (512..=0x10_0000).contains(&page);
+    let Some(header) = boot::Header::parse(&spot.bytes(0, boot::header::BYTES)?) else {
+        return Ok(Vec::new());
+    };
+    let plausible = header.plausible();
     let confidence = if plausible { Confidence::Certain } else { Confidence::Likely };
     let mut found = spot
         .finding(Kind::AndroidBoot, confidence)
-        .number("version", version)
-        .number("page", page)
-        .number("kernel_bytes", kernel_bytes)
-        .number("ramdisk_bytes", ramdisk_bytes);
-    let mut parts: Vec<u64> = alloc::vec![kernel_bytes.into(), ramdisk_bytes.into()];
-    if new {
-        found = found.text("cmdline", text(&head, 0x2C, 1536));
-        parts.extend((version == 4).then(|| u64::from(le32(&head, 0x62C))));
+        .number("version", header.version)
+        .number("page", header.page)
+        .number("kernel_bytes", header.bytes_of("kernel"))
+        .number("ramdisk_bytes", header.bytes_of("ramdisk"));
+    let cmdline = |most: usize| text(&header.cmdline, 0, most);
+    if header.version >= 3 {
+        found = found.text("cmdline", cmdline(1536));
     } else {
-        parts.push(le32(&head, 0x18).into());
         found = found
-            .number("second_bytes", le32(&head, 0x18))
-            .hex("kernel_load", le32(&head, 0x0C))
-            .hex("ramdisk_load", le32(&head, 0x14))
-            .text("name", text(&head, 0x30, 16))
-            .text("cmdline", text(&head, 0x40, 512));
-        if stated > 4 {
-            parts.push(stated.into());
-            found = found.number("vendor_dt_bytes", stated);
+            .number("second_bytes", header.bytes_of("second"))
+            .hex("kernel_load", header.address_of("kernel"))
+            .hex("ramdisk_load", header.address_of("ramdisk"))
+            .text("name", text(&header.name, 0, 16))
+            .text("cmdline", cmdline(512));
+        if header.vendor_dt {
+            found = found.number("vendor_dt_bytes", header.bytes_of("dt"));
         }
-        parts.extend((version >= 1).then(|| u64::from(le32(&head, 0x660))));
-        parts.extend((version >= 2).then(|| u64::from(le32(&head, 0x670))));
     }
     if !plausible {
         return Ok(alloc::vec![found.text("damage", "the page size is impossible")]);
     }
-    let aligned = |bytes: u64| bytes.checked_next_multiple_of(page.into()).unwrap_or(u64::MAX);
-    let length = parts.iter().fold(u64::from(page), |sum, &it| sum.saturating_add(aligned(it)));
-    let mut all = alloc::vec![found.long(length)];
-    let kernel_at = u64::from(page);
-    let ramdisk_at = kernel_at.saturating_add(aligned(kernel_bytes.into()));
-    for (name, at, bytes) in [("kernel", kernel_at, kernel_bytes), ("ramdisk", ramdisk_at, ramdisk_bytes)] {
-        if bytes > 0 {
+    let (sections, end) = header.sections();
+    let mut all = alloc::vec![found.long(end)];
+    for Section { name, at, .. } in sections.into_iter().filter(|it| it.bytes > 0) {
+        if matches!(name, "kernel" | "ramdisk") {
             all.extend(section(spot, name, at)?);
         }
     }
@@ -82,10 +70,10 @@ pub(super) fn vendor_boot(spot: &Spot<'_>) -> Result<Option<Finding>, ReadError>
     if !spot.has(0, b"VNDRBOOT") {
         return Ok(None);
     }
-    let (version, page) = (le32(&spot.head, 8), le32(&spot.head, 12));
-    let known = (3..=4).contains(&version) && page.is_power_of_two();
-    let confidence = if known { Confidence::Certain } else { Confidence::Likely };
-    Ok(Some(spot.finding(Kind::VendorBoot, confidence).number("version", version).number("page", page)))
+    let Some(header) = boot::Header::parse(&spot.bytes(0, boot::header::BYTES)?) else { return Ok(None) };
+    let confidence = if header.plausible() { Confidence::Certain } else { Confidence::Likely };
+    let found = spot.finding(Kind::VendorBoot, confidence);
+    Ok(Some(found.number("version", header.version).number("page", header.page)))
 }
 
 /// A sparse image: its chunks, and what its content begins with.

@@ -3,14 +3,11 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::fields::{has, is_name, le32, narrow, part, text, wide};
+use super::fields::{has, is_name, le32, narrow, text, wide};
 use super::view::Spot;
 use super::{Confidence, Finding, Kind, files};
+use crate::files::boot::{Extended, MtkHeader};
 use crate::read_at::ReadError;
-
-const MAGIC: &[u8] = &[0x88, 0x16, 0x88, 0x58];
-const EXTENSION: u32 = 0x5889_1689;
-const HEADER: u64 = 0x200;
 
 /// Most headers followed in a row; a real lk.img has about ten.
 const MOST_IMAGES: usize = 64;
@@ -32,34 +29,29 @@ type Image = (Vec<Finding>, Option<u64>);
 
 /// One header with what is behind it, and where the next header is.
 fn image(spot: &Spot<'_>) -> Result<Option<Image>, ReadError> {
-    let head = &spot.head;
-    if !spot.has(0, MAGIC) || head.len() < 0x50 {
+    let Some(MtkHeader { header_bytes, payload_bytes: size, name, load, extended }) =
+        MtkHeader::parse(&spot.head)
+    else {
         return Ok(None);
-    }
-    let extended = le32(head, 0x30) == EXTENSION;
-    let high = |at: usize| if extended { u64::from(le32(head, at)) << 32 } else { 0 };
-    let (size, load) = (high(0x48) | u64::from(le32(head, 4)), high(0x4C) | u64::from(le32(head, 0x28)));
-    let header = if extended { u64::from(le32(head, 0x34)) } else { HEADER };
-    let named = is_name(part(head, 8, 32));
-    let confidence = if named { Confidence::Certain } else { Confidence::Likely };
-    let length = header.saturating_add(size);
+    };
+    let confidence = if is_name(&name) { Confidence::Certain } else { Confidence::Likely };
+    let length = header_bytes.saturating_add(size);
     let mut found = spot
         .finding(Kind::MtkImage, confidence)
         .long(length)
-        .text("name", text(head, 8, 32))
+        .text("name", text(&name, 0, 32))
         .number("payload_bytes", size);
     if load != 0xFFFF_FFFF {
         found = found.hex("load", load);
     }
     let mut next = None;
-    if extended {
-        found = found.hex("image_type", le32(head, 0x3C)).number("extended", 1_u8);
-        let align = u64::from(le32(head, 0x44)).max(1);
+    if let Some(Extended { image_type, align }) = extended {
+        found = found.hex("image_type", image_type).number("extended", 1_u8);
         let end = spot.at.saturating_add(length);
         // A header that does not lead on would be met for ever.
         next = end.checked_next_multiple_of(align).filter(|&at| at > spot.at && size > 0);
     }
-    let payload = spot.view.spot(spot.at.saturating_add(header))?;
+    let payload = spot.view.spot(spot.at.saturating_add(header_bytes))?;
     let mut all = Vec::new();
     if let Some(logo) = logo(&payload, size)? {
         all.push(Finding { offset: spot.at, length: Some(length), ..logo });
