@@ -44,6 +44,10 @@ pub enum Event<'a> {
     Read(u64),
     /// A file is whole, under its final name.
     Saved(&'a Done),
+    /// Files of an image begin to be copied; bytes they have.
+    CopyStart(u64),
+    /// Bytes of them copied.
+    Copied(u64),
     /// Worth knowing.
     Note(&'a str),
     /// Worth worrying about.

@@ -7,6 +7,7 @@ pub mod agent_file;
 mod edge;
 pub mod error;
 pub mod event;
+pub mod extract;
 pub mod follow;
 pub mod pagecheck;
 pub mod pageimage;

@@ -21,7 +21,7 @@ use crate::pagecheck::{PageCheck, PageSummary};
 
 pub(crate) mod place;
 mod sink;
-mod system;
+pub(crate) mod system;
 
 use place::Place;
 use sink::{Failure, Sink};

@@ -48,7 +48,7 @@ impl Json {
     }
 
     pub(crate) fn tell(&mut self, event: &Event<'_>) {
-        if let Event::ReadStart { bytes, .. } = event {
+        if let Event::ReadStart { bytes, .. } | Event::CopyStart(bytes) = event {
             self.total = *bytes;
         }
         // A named port or address says nothing about what is behind it.
@@ -62,7 +62,7 @@ impl Json {
     fn too_soon(&mut self, event: &Event<'_>) -> bool {
         let last_of_its_kind = match event {
             Event::AgentUpload(done, total) | Event::TableOffer(done, total) => done == total,
-            Event::Read(done) => *done == self.total,
+            Event::Read(done) | Event::Copied(done) => *done == self.total,
             _ => return false,
         };
         let soon = self.last.is_some_and(|t| t.elapsed() < PACE);
@@ -116,6 +116,8 @@ impl Json {
             }),
             Event::Read(done) => json!({"event": "read", "done": done, "total": self.total}),
             Event::Saved(done) => saved_value(done),
+            Event::CopyStart(bytes) => json!({"event": "extract-start", "bytes": bytes}),
+            Event::Copied(done) => json!({"event": "extract", "done": done, "total": self.total}),
             Event::Note(text) => json!({"event": "note", "text": text}),
             Event::Warning(text) => json!({"event": "warning", "text": text}),
         }

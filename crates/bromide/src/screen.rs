@@ -85,6 +85,8 @@ impl Screen {
             }
             Event::Read(done) => self.advance(*done),
             Event::Saved(done) => self.saved(done),
+            Event::CopyStart(bytes) => self.begin("Extracting", *bytes, "green"),
+            Event::Copied(done) => self.advance(*done),
             Event::Note(text) => self.say(&format!("Note    {text}")),
             Event::Warning(text) => {
                 let text = self.paint("33", &format!("Warning {text}"));

@@ -8,6 +8,7 @@ pub(crate) mod boot;
 mod cpio;
 mod error;
 mod ext;
+mod history;
 mod main_bytes;
 mod open;
 mod unpack;
@@ -23,6 +24,7 @@ pub use boot::BootFiles;
 pub use cpio::CpioFiles;
 pub use error::FilesError;
 pub use ext::ExtFiles;
+pub use history::History;
 pub use main_bytes::MainBytes;
 pub use open::{Known, open};
 pub use volumes::{Opener, Volumes};
@@ -220,6 +222,20 @@ pub trait Files {
     /// Why the bytes of a file may not be the right ones although all of them can be read; `None` where nothing
     /// speaks against them.
     fn caution(&self, _id: u64) -> Option<String> {
+        None
+    }
+
+    /// One of several file systems side by side, by the name of its partition; `None` where there are no partitions,
+    /// none of this name, or no file system in it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn volume(&self, _name: &[u8]) -> Result<Option<&dyn Files>, FilesError> {
+        Ok(None)
+    }
+
+    /// Earlier versions and deleted objects, where the file system keeps them.
+    fn history(&self) -> Option<&dyn History> {
         None
     }
 

@@ -203,6 +203,13 @@ impl Files for Volumes {
         }
     }
 
+    fn volume(&self, name: &[u8]) -> Result<Option<&dyn Files>, FilesError> {
+        match self.volumes.iter().find(|it| it.name == name) {
+            Some(volume) => self.files(volume),
+            None => Ok(None),
+        }
+    }
+
     fn largest(&self) -> u64 {
         u64::MAX >> 1
     }

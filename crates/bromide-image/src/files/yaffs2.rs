@@ -9,7 +9,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::{Entry, Files, FilesError, Kind, Time, Xattr};
+use super::{Entry, Files, FilesError, History, Kind, Time, Xattr};
 use crate::read_at::ReadAt;
 use crate::yaffs2::LAST_CHUNK;
 use crate::yaffs2::read::{self, FileError, Node, ROOT, Tree};
@@ -152,6 +152,10 @@ impl<S: ReadAt> Files for Yaffs2Files<S> {
                 "it has holes, which read as zeros; {damaged} {pages} damaged beyond repair may have been parts of it"
             )
         })
+    }
+
+    fn history(&self) -> Option<&dyn History> {
+        Some(self)
     }
 
     fn doubts(&self) -> Vec<String> {

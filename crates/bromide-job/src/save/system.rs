@@ -3,9 +3,9 @@
 //! Tested on Linux. On Windows this compiles, no more: no lock is taken there and free space is not asked for.
 
 #[cfg(not(unix))]
-pub(super) use elsewhere::*;
+pub(crate) use elsewhere::*;
 #[cfg(unix)]
-pub(super) use on_unix::*;
+pub(crate) use on_unix::*;
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -73,7 +73,7 @@ mod on_unix {
     }
 
     /// Renames unless the new name is taken.
-    pub(in super::super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
         match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
             // Not every file system can.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => look_and_rename(from, to),
@@ -112,7 +112,7 @@ mod elsewhere {
         Ok(u64::MAX)
     }
 
-    pub(in super::super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
         super::look_and_rename(from, to)
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bench::{Bench, Stream};
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 27] = [
     "",
     "read",
     "read-list",
@@ -21,6 +21,10 @@ const COMMANDS: [&str; 23] = [
     "image ls",
     "image tree",
     "image cat",
+    "image extract",
+    "image find",
+    "image history",
+    "image mount",
     "drivers",
     "drivers scan",
     "drivers make",

@@ -10,7 +10,7 @@ use bromide_nand::{Geometry, encode_page};
 use crate::bench::{Bench, Ran, assert_same, spare_last};
 
 /// Stored bytes of a page.
-const PAGE: usize = 2112;
+pub(crate) const PAGE: usize = 2112;
 
 /// A small partition as `bromide read` writes it, with the tree it holds.
 pub(crate) fn image() -> (DemoTree, Vec<u8>) {
@@ -51,7 +51,7 @@ pub(crate) fn cat(bench: &Bench, file: &str, path: &str) -> (Vec<u8>, Ran) {
 }
 
 /// The page of the image that holds this chunk.
-fn page_of(image: &[u8], chunk: &[u8]) -> usize {
+pub(crate) fn page_of(image: &[u8], chunk: &[u8]) -> usize {
     let starts = |page: &&[u8]| page[..512] == chunk[..512];
     let pages: Vec<&[u8]> = image.chunks(PAGE).collect();
     pages.iter().position(starts).unwrap()

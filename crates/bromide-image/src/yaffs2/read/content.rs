@@ -41,6 +41,19 @@ pub struct Content {
     pub(super) chunks: Vec<Chunk>,
 }
 
+impl Content {
+    /// Bytes that are stored; the rest are holes, or were erased since.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        stored(&self.chunks, self.size)
+    }
+}
+
+/// Bytes of these chunks, at most those of their file.
+fn stored(chunks: &[Chunk], size: u64) -> u64 {
+    chunks.iter().map(|chunk| u64::from(chunk.bytes)).fold(0, u64::saturating_add).min(size)
+}
+
 impl<S: ReadAt> Tree<S> {
     /// Fills `into` with bytes of a file from `offset` on, and gives how many there were: fewer than asked for only
     /// at its end. Holes read as zeros. A hard link has the bytes of what it is another name of.
@@ -66,15 +79,24 @@ impl<S: ReadAt> Tree<S> {
     /// Bytes of a file that are stored, the rest being holes.
     #[must_use]
     pub fn stored_bytes(&self, node: &Node) -> u64 {
-        let bytes = self.chunks_of(node).iter().map(|chunk| u64::from(chunk.bytes));
-        bytes.fold(0, u64::saturating_add).min(node.size)
+        stored(self.chunks_of(node), node.size)
     }
 
     /// The first stretch of a file at or after `offset` that is stored, up to the next hole or its end; `None` where
     /// only a hole is left.
     #[must_use]
     pub fn stored_at(&self, node: &Node, offset: u64) -> Option<Range<u64>> {
-        let (chunks, step) = (self.chunks_of(node), self.chunk_bytes());
+        self.stretch(self.chunks_of(node), node.size, offset)
+    }
+
+    /// As [`Self::stored_at`], of an earlier version.
+    #[must_use]
+    pub fn content_stored_at(&self, content: &Content, offset: u64) -> Option<Range<u64>> {
+        self.stretch(&content.chunks, content.size, offset)
+    }
+
+    fn stretch(&self, chunks: &[Chunk], size: u64, offset: u64) -> Option<Range<u64>> {
+        let step = self.chunk_bytes();
         let start = |chunk: &Chunk| u64::from(chunk.number.saturating_sub(1)).saturating_mul(step);
         let from = chunks.partition_point(|chunk| start(chunk).saturating_add(step) <= offset);
         let mut rest = chunks.get(from..).unwrap_or_default().iter();
@@ -87,7 +109,7 @@ impl<S: ReadAt> Tree<S> {
             }
             ends = ends.and_then(|end| end.checked_add(step));
         }
-        let ends = ends.unwrap_or(u64::MAX).min(node.size);
+        let ends = ends.unwrap_or(u64::MAX).min(size);
         (begins < ends).then_some(begins..ends)
     }
 

@@ -6,8 +6,13 @@ mod check_files;
 mod convert;
 mod draw_pages;
 mod draw_pages_file;
+mod extract;
+mod find;
 mod fix;
+mod glob;
+mod history;
 mod ls;
+mod mount;
 mod open;
 mod pages;
 mod phone;
@@ -30,6 +35,10 @@ pub(crate) enum ImageCommand {
     Check(check::Check),
     Fix(fix::Fix),
     Convert(convert::Convert),
+    Extract(extract::Extract),
+    Find(find::Find),
+    History(history::History),
+    Mount(mount::Mount),
 }
 
 /// `bromide image`.
@@ -41,5 +50,9 @@ pub(crate) fn image(command: ImageCommand, front: &mut Front, cancel: &Cancel) -
         ImageCommand::Check(args) => check::check(&args, front, cancel),
         ImageCommand::Fix(args) => fix::fix(&args, front, cancel),
         ImageCommand::Convert(args) => convert::convert(&args, front, cancel),
+        ImageCommand::Extract(args) => extract::extract(&args, front, cancel),
+        ImageCommand::Find(args) => find::find(&args, front, cancel),
+        ImageCommand::History(args) => history::history(&args, front, cancel),
+        ImageCommand::Mount(args) => mount::mount(&args, front, cancel),
     }
 }

@@ -51,7 +51,7 @@ pub(crate) struct Opened {
 ///
 /// File bytes are checked when they are read, everything else at once.
 pub(super) fn open_place(place: &Place, front: &mut Front, cancel: &Cancel) -> Result<Opened, Failure> {
-    let map = place.map.as_deref().map(map::load).transpose()?;
+    let map = place.source.map.as_deref().map(map::load).transpose()?;
     for note in map.iter().flat_map(|m| &m.notes) {
         front.tell(&Event::Note(note));
     }
@@ -117,11 +117,18 @@ impl Opened {
             let advice = "bromide image ls -R shows what there is; links are not followed";
             return Err(Failure::new("image/no-file", exit::FAILED, what, advice));
         };
-        let names = asked.split(|byte| *byte == b'/').filter(|it| !matches!(*it, b"" | b"."));
-        Ok((entry, names.collect::<Vec<_>>().join(&b'/')))
+        Ok((entry, self.plain_path()))
     }
 
-    fn tell_doubts(&self, front: &mut Front) {
+    /// The path a user named, with one slash between two names.
+    pub(super) fn plain_path(&self) -> Vec<u8> {
+        let asked = self.path.as_encoded_bytes();
+        let names = asked.split(|byte| *byte == b'/').filter(|it| !matches!(*it, b"" | b"."));
+        names.collect::<Vec<_>>().join(&b'/')
+    }
+
+    /// What is odd about the image is told.
+    pub(super) fn tell_doubts(&self, front: &mut Front) {
         let doubts = self.files.doubts();
         if !doubts.is_empty() {
             front.tell(&Event::Warning(&harmless(&format!("{}: {}", self.title, doubts.join("; ")))));

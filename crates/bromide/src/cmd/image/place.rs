@@ -19,6 +19,13 @@ pub(crate) struct Place {
     /// A directory or file in it [default: its root]
     #[arg(value_name = "PATH", conflicts_with = "via")]
     pub(crate) path: Option<OsString>,
+    #[command(flatten)]
+    pub(crate) source: Source,
+}
+
+/// Where the image is, if it is not just a file, and what is known of it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Source {
     /// Where the partitions lie in a dump of a whole chip, or on the phone: any map that bromide read takes
     #[arg(long, value_name = "FILE")]
     pub(crate) map: Option<PathBuf>,
@@ -44,8 +51,8 @@ impl Place {
     /// What is looked at, and the path in it.
     pub(super) fn parts(&self) -> Result<(Medium, OsString), Failure> {
         let file = self.file.clone().unwrap_or_default();
-        if let (Some(via), Some(da)) = (&self.via, &self.da) {
-            let cable = Cable { via: via.clone(), da: da.clone(), manner: self.manner.clone() };
+        if let (Some(via), Some(da)) = (&self.source.via, &self.source.da) {
+            let cable = Cable { via: via.clone(), da: da.clone(), manner: self.source.manner.clone() };
             return Ok((Medium::Phone(cable), file));
         }
         if file.is_empty() {

@@ -1,0 +1,165 @@
+//! The deleted objects of an image as a tree of their own, so that they are extracted like any other.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use bromide_image::files::{Entry, Files, FilesError, History, Kind, Time};
+use bromide_image::yaffs2::read::{self, Content, Version};
+
+/// Id of the root; others count on from it.
+const ROOT: u64 = 1;
+
+/// An object of the tree.
+struct Node {
+    entry: Entry,
+    inside: Vec<u64>,
+    content: Option<Content>,
+    target: Vec<u8>,
+}
+
+/// Deleted files, links and directories, under the last paths they had.
+pub(super) struct Gone<'a> {
+    history: &'a dyn History,
+    nodes: Vec<Node>,
+}
+
+pub(super) const fn kind_of(kind: read::Kind) -> Kind {
+    match kind {
+        read::Kind::File => Kind::File,
+        read::Kind::Directory => Kind::Directory,
+        read::Kind::Symlink => Kind::Symlink,
+        read::Kind::HardLink | read::Kind::Special => Kind::Unknown,
+    }
+}
+
+impl<'a> Gone<'a> {
+    pub(super) fn collect(history: &'a dyn History) -> Result<Self, FilesError> {
+        let mut gone = Self { history, nodes: Vec::new() };
+        gone.add(&[], Kind::Directory, 0o755, 0);
+        let mut directories: BTreeMap<Vec<Vec<u8>>, u64> = BTreeMap::from([(Vec::new(), ROOT)]);
+        for id in history.deleted() {
+            let Some(version) = history.last_named(id)? else { continue };
+            let path = history.version_path(&version)?;
+            let mut names: Vec<Vec<u8>> = path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect();
+            // A name may hold slashes itself; its directories are what is before it.
+            let depth = names.len() - version.name.split(|byte| *byte == b'/').count().min(names.len());
+            names.truncate(depth);
+            let kind = version.kind.map_or(Kind::Unknown, kind_of);
+            if kind == Kind::Directory {
+                names.push(version.name.clone());
+                gone.directory(&mut directories, &names);
+                continue;
+            }
+            let parent = gone.directory(&mut directories, &names);
+            gone.put(parent, kind, &version)?;
+        }
+        Ok(gone)
+    }
+
+    fn add(&mut self, name: &[u8], kind: Kind, mode: u32, modified: u32) -> u64 {
+        let id = self.nodes.len() as u64 + ROOT;
+        let time = Time { seconds: i64::from(modified), nanos: 0 };
+        let entry = Entry {
+            id,
+            name: name.to_vec(),
+            kind,
+            mode: mode & 0o777,
+            uid: 0,
+            gid: 0,
+            size: 0,
+            accessed: time,
+            modified: time,
+            changed: time,
+            names: 1,
+            device: (0, 0),
+        };
+        self.nodes.push(Node { entry, inside: Vec::new(), content: None, target: Vec::new() });
+        id
+    }
+
+    /// The directory of these names, made where it is missing.
+    fn directory(&mut self, known: &mut BTreeMap<Vec<Vec<u8>>, u64>, names: &[Vec<u8>]) -> u64 {
+        if let Some(id) = known.get(names) {
+            return *id;
+        }
+        let mut parent = ROOT;
+        for depth in 1..=names.len() {
+            let Some((path, name)) = names.get(..depth).zip(names.get(depth - 1)) else { break };
+            parent = match known.get(path) {
+                Some(id) => *id,
+                None => {
+                    let id = self.add(name, Kind::Directory, 0o755, 0);
+                    self.inside(parent, id);
+                    known.insert(path.to_vec(), id);
+                    id
+                }
+            };
+        }
+        parent
+    }
+
+    fn inside(&mut self, parent: u64, id: u64) {
+        if let Some(node) = self.nodes.get_mut((parent - ROOT) as usize) {
+            node.inside.push(id);
+        }
+    }
+
+    fn put(&mut self, parent: u64, kind: Kind, version: &Version) -> Result<(), FilesError> {
+        let content = if kind == Kind::File { Some(self.history.content(version)?) } else { None };
+        let id = self.add(&version.name, kind, version.mode, version.modified);
+        self.inside(parent, id);
+        if let Some(node) = self.nodes.last_mut() {
+            node.entry.size = content.as_ref().map_or(version.target.len() as u64, |content| content.size);
+            node.content = content;
+            node.target.clone_from(&version.target);
+        }
+        Ok(())
+    }
+
+    fn node(&self, id: u64) -> Result<&Node, FilesError> {
+        let at = id.checked_sub(ROOT).and_then(|at| usize::try_from(at).ok());
+        at.and_then(|at| self.nodes.get(at)).ok_or(FilesError::NoObject(id))
+    }
+}
+
+impl Files for Gone<'_> {
+    fn title(&self) -> &'static str {
+        "deleted files"
+    }
+
+    fn root(&self) -> u64 {
+        ROOT
+    }
+
+    fn entry(&self, id: u64) -> Result<Entry, FilesError> {
+        Ok(self.node(id)?.entry.clone())
+    }
+
+    fn children(&self, directory: u64) -> Result<Vec<Entry>, FilesError> {
+        self.node(directory)?.inside.iter().map(|id| self.entry(*id)).collect()
+    }
+
+    fn target(&self, id: u64) -> Result<Vec<u8>, FilesError> {
+        Ok(self.node(id)?.target.clone())
+    }
+
+    fn read(&self, id: u64, offset: u64, into: &mut [u8]) -> Result<usize, FilesError> {
+        let content = self.node(id)?.content.as_ref();
+        self.history.read_content(content.ok_or(FilesError::Not { id, wanted: "file" })?, offset, into)
+    }
+
+    fn stored(&self, id: u64, offset: u64) -> Result<Option<Range<u64>>, FilesError> {
+        let content = self.node(id)?.content.as_ref();
+        Ok(content.and_then(|content| self.history.content_stored(content, offset)))
+    }
+
+    fn largest(&self) -> u64 {
+        1 << 34 // as YAFFS2: 2^21 chunks of at most 8192 bytes
+    }
+
+    fn caution(&self, id: u64) -> Option<String> {
+        let content = self.node(id).ok()?.content.as_ref()?;
+        let missing = content.size.saturating_sub(self.history.stored_content(content));
+        (missing != 0).then(|| format!("{missing} bytes are not stored: holes of the file, or erased since"))
+    }
+}
