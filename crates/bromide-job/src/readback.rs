@@ -113,7 +113,8 @@ pub async fn read_stretch<S: Source>(
 ) -> Result<Vec<u8>, JobError> {
     let geometry = source.session().ok_or(JobError::NoSession)?.geometry()?;
     let mut bytes = Vec::new();
-    Taking::new(row, &geometry, pages_per_packet).all(source, &mut bytes, tell).await?;
+    let mut taking = Taking { one_of_many: true, ..Taking::new(row, &geometry, pages_per_packet) };
+    taking.all(source, &mut bytes, tell).await?;
     Ok(bytes)
 }
 
@@ -159,6 +160,8 @@ struct Taking<'a> {
     careful: bool,
     /// The last page handed over.
     edge: Edge,
+    /// More such reads follow at once.
+    one_of_many: bool,
 }
 
 impl<'a> Taking<'a> {
@@ -171,6 +174,7 @@ impl<'a> Taking<'a> {
             recoveries: 0,
             careful: false,
             edge: Edge::default(),
+            one_of_many: false,
         }
     }
 
@@ -189,6 +193,7 @@ impl<'a> Taking<'a> {
             length: self.row.length - skip,
             pages_per_packet: self.pages_per_packet,
             careful: self.careful,
+            one_of_many: self.one_of_many,
         }
     }
 

@@ -165,6 +165,7 @@ fn an_agent_is_ended_after_a_failure_so_that_the_next_run_can_begin() {
             length: 64 * PAGE,
             pages_per_packet: 4,
             careful: false,
+            one_of_many: false,
         };
         let size = bromide_proto::agent::reading::PageSize { page: 2048, spare: 64 };
         let mut reading = session.agent().read(order, size).await.unwrap();

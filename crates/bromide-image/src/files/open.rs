@@ -55,7 +55,16 @@ pub fn open(image: Rc<dyn ReadAt>, known: Known<'_>) -> Result<Option<Box<dyn Fi
         let form = if Rc::ptr_eq(&whole, &part) { form } else { identify::form(&*whole)? };
         one(whole, form, known.slow)
     });
-    Ok(Some(Box::new(Volumes::new("partitions", parts, doubts, open))))
+    let volumes = Volumes::new("partitions", parts, doubts, open);
+    let slow = Box::new(move |part: &Rc<dyn ReadAt>| glance(part, form));
+    Ok(Some(Box::new(if known.slow { volumes.with_glance(slow) } else { volumes })))
+}
+
+/// Whether [`one`] would find a file system, where bytes are slow to come.
+fn glance(part: &Rc<dyn ReadAt>, form: Form) -> Result<bool, FilesError> {
+    let start = head(&*main_bytes(part, form), HEAD).unwrap_or_default();
+    let packed = start.starts_with(&sparse::MAGIC);
+    Ok(packed || known_start(&start) || yaffs2_form(&**part, true)?.is_some())
 }
 
 /// The content of a sparse image; any other as it is.

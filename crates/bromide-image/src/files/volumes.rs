@@ -20,10 +20,15 @@ const OWN_BITS: u32 = 40;
 /// Opens what is in a partition; `None` where that is no file system.
 pub type Opener = Box<dyn Fn(Rc<dyn ReadAt>) -> Result<Option<Box<dyn Files>>, FilesError>>;
 
+/// Whether a file system is in a partition, by a few of its bytes.
+pub type Glance = Box<dyn Fn(&Rc<dyn ReadAt>) -> Result<bool, FilesError>>;
+
 struct Volume {
     name: Vec<u8>,
     bytes: Rc<dyn ReadAt>,
     files: OnceCell<Option<Box<dyn Files>>>,
+    /// What a glance found.
+    has_files: OnceCell<bool>,
 }
 
 /// Partitions side by side.
@@ -31,6 +36,7 @@ pub struct Volumes {
     title: &'static str,
     volumes: Vec<Volume>,
     open: Opener,
+    glance: Option<Glance>,
     doubts: Vec<String>,
 }
 
@@ -43,10 +49,20 @@ impl Volumes {
         doubts: Vec<String>,
         open: Opener,
     ) -> Self {
-        let mut volumes: Vec<Volume> =
-            parts.into_iter().map(|(name, bytes)| Volume { name, bytes, files: OnceCell::new() }).collect();
+        let volume = |(name, bytes)| {
+            let (files, has_files) = (OnceCell::new(), OnceCell::new());
+            Volume { name, bytes, files, has_files }
+        };
+        let mut volumes: Vec<Volume> = parts.into_iter().map(volume).collect();
         volumes.sort_by(|a, b| a.name.cmp(&b.name));
-        Self { title, volumes, open, doubts }
+        Self { title, volumes, open, glance: None, doubts }
+    }
+
+    /// Opens a partition only when its files are asked for. Before, nothing is known of it but whether it has some,
+    /// which `glance` tells; it is a directory without owner and time.
+    #[must_use]
+    pub fn with_glance(self, glance: Glance) -> Self {
+        Self { glance: Some(glance), ..self }
     }
 
     /// The partition an id belongs to, its number, and the id in its own tree: `None` for the partition itself.
@@ -88,6 +104,16 @@ impl Volumes {
 
     fn volume_entry(&self, at: usize, volume: &Volume) -> Result<Entry, FilesError> {
         let id = volume_id(at);
+        if let (Some(glance), None) = (&self.glance, volume.files.get()) {
+            let found = match volume.has_files.get() {
+                Some(known) => *known,
+                None => glance(&volume.bytes)?,
+            };
+            if *volume.has_files.get_or_init(|| found) {
+                return Ok(Entry { id, name: volume.name.clone(), ..plain(Kind::Directory, 0o555) });
+            }
+            let _ = volume.files.set(None);
+        }
         let Some(files) = self.files(volume)? else {
             let size = volume.bytes.len();
             return Ok(Entry { id, name: volume.name.clone(), size, ..plain(Kind::File, 0o444) });

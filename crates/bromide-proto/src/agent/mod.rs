@@ -173,6 +173,19 @@ impl<L: Link> Agent<L> {
         })
     }
 
+    /// Asks `72` and looks at its answer alone. Where that is wrong, all there is has been taken off the link.
+    async fn answers_speed(&mut self) -> Result<bool, Error> {
+        self.talk.send(&[da::USB_STATUS]).await?;
+        let mut answer = [0; 2];
+        match self.talk.try_take(&mut answer, ANSWER).await {
+            (_, None) if matches!(answer, [da::ACK, 0..=2]) => return Ok(true),
+            (_, None | Some(LinkError::Timeout(_))) => {}
+            (_, Some(e)) => return Err(self.talk.fail(e)),
+        }
+        self.talk.drain(QUIET).await?;
+        Ok(false)
+    }
+
     /// Brings the agent back into its command loop, whatever it is doing: drain, `96`, drain, then `72` and exactly
     /// its answer. `last` is why, for the error.
     ///

@@ -20,6 +20,9 @@ const BLOCK: u64 = 64 * STORED_PAGE;
 const SAMPLE: u64 = 96;
 const SLOW_SAMPLE: u64 = 16;
 
+/// Blocks looked at in search of the first that is written, where they are slow to come.
+const SLOW_BLOCKS: u64 = 64;
+
 /// How the image of a YAFFS2 partition is to be read; none where nothing looks like one. File bytes are checked when
 /// they are read, everything else at once. Where bytes are `slow` to come, only the usual form is looked for.
 ///
@@ -28,8 +31,12 @@ const SLOW_SAMPLE: u64 = 16;
 pub fn yaffs2_form(source: &dyn ReadAt, slow: bool) -> Result<Option<Options>, ReadError> {
     let len = source.len();
     let usual = read_back().filter(|_| len >= BLOCK && len.is_multiple_of(STORED_PAGE));
-    let (block, pages) = if slow { (STORED_PAGE, SLOW_SAMPLE) } else { (BLOCK, SAMPLE) };
-    let written = if usual.is_some() { first_written(source, block)? } else { 0 };
+    let pages = if slow { SLOW_SAMPLE } else { SAMPLE };
+    let written = match usual {
+        Some(_) if slow => first_written(source, STORED_PAGE, SLOW_BLOCKS)?,
+        Some(_) => first_written(source, BLOCK, u64::MAX)?,
+        None => 0,
+    };
     if let Some(usual) = usual {
         // Used partitions may begin with blocks of any other sort.
         let quarter = |n: u64| {
@@ -53,10 +60,10 @@ pub fn yaffs2_form(source: &dyn ReadAt, slow: bool) -> Result<Option<Options>, R
     Ok(is_one(&Tree::scan(source, usual)?).then_some(usual))
 }
 
-/// Start of the first block with a byte that is not FF among its first `looked_at`; 0 where there is none.
-fn first_written(source: &dyn ReadAt, looked_at: u64) -> Result<u64, ReadError> {
+/// Start of the first of `most` blocks with a byte that is not FF among its first `looked_at`; 0 where there is none.
+fn first_written(source: &dyn ReadAt, looked_at: u64, most: u64) -> Result<u64, ReadError> {
     let mut block = vec![0; usize::try_from(looked_at).unwrap_or(0)];
-    for number in 0..source.len().checked_div(BLOCK).unwrap_or(0) {
+    for number in 0..source.len().checked_div(BLOCK).unwrap_or(0).min(most) {
         let at = number.saturating_mul(BLOCK);
         source.read_at(at, &mut block)?;
         if block.iter().any(|byte| *byte != 0xFF) {
