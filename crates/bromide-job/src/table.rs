@@ -184,7 +184,8 @@ async fn stored<L: Link>(
     length: u64,
 ) -> Result<Option<Vec<u8>>, JobError> {
     let (shape, kind) = (Shape::AsStored, AddressKind::Logical);
-    let order = Order { shape, kind, start, length, pages_per_packet: PACKET, careful: false, one_of_many: false };
+    let order =
+        Order { shape, kind, start, length, pages_per_packet: PACKET, careful: false, one_of_many: false };
     let size = PageSize { page: geometry.page, spare: geometry.spare };
     match all_of(session, order, size).await {
         Ok(bytes) => Ok(Some(bytes)),
