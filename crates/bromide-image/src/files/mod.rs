@@ -11,6 +11,7 @@ mod ext;
 mod history;
 mod main_bytes;
 mod open;
+mod replaced;
 mod unpack;
 mod volumes;
 mod walk;

@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use bromide_nand::{Geometry, Layout};
 
 use super::main_bytes::MainBytes;
+use super::replaced::Replaced;
 use super::volumes::Volumes;
 use super::yaffs2::{Yaffs2Files, yaffs2_form};
 use super::{ExtFiles, Files, FilesError};
@@ -43,9 +44,17 @@ pub struct Known<'a> {
 pub fn open(image: Rc<dyn ReadAt>, known: Known<'_>) -> Result<Option<Box<dyn Files>>, FilesError> {
     let image = unpacked(image)?;
     let form = known.form.map_or_else(|| identify::form(&*image), Ok)?;
+    // A phone replaces blocks itself.
+    let replaced = if known.slow { None } else { replaced(&image, form)? };
+    let told = replaced.as_ref().map(|it| match it.count() {
+        1 => "1 block is bad and read from the one that replaces it".to_string(),
+        many => format!("{many} blocks are bad and read from those that replace them"),
+    });
+    let image = replaced.map_or(image, |it| Rc::new(it));
     let own = if known.map.is_none() { own_map(&image)? } else { None };
     let Some(map) = known.map.or(own.as_ref()) else { return one(image, form, known.slow) };
-    let (parts, doubts) = parts(&image, map, form);
+    let (parts, mut doubts) = parts(&image, map, form);
+    doubts.extend(told);
     if parts.is_empty() {
         return Err(FilesError::Unreadable("no partition of the map lies in this image".to_string()));
     }
@@ -107,15 +116,25 @@ fn plain(main: &Rc<dyn ReadAt>, head: &[u8]) -> Result<Option<Box<dyn Files>>, F
 
 /// What a file system that knows nothing of spare bytes sees.
 fn main_bytes(image: &Rc<dyn ReadAt>, form: Form) -> Rc<dyn ReadAt> {
+    match pages(form) {
+        Some((geometry, layout)) => Rc::new(MainBytes::new(Rc::clone(image), geometry, layout)),
+        None => Rc::clone(image),
+    }
+}
+
+/// The pages of an image that has their spare bytes too.
+fn pages(form: Form) -> Option<(Geometry, Layout)> {
     let layout = match form {
         Form::Interleaved => Layout::Interleaved,
         Form::SpareLast => Layout::DataThenSpare,
-        Form::Plain | Form::DataAndTags => return Rc::clone(image),
+        Form::Plain | Form::DataAndTags => return None,
     };
-    match Geometry::new(2048, 64, 64, 65536) {
-        Ok(geometry) => Rc::new(MainBytes::new(Rc::clone(image), geometry, layout)),
-        Err(_) => Rc::clone(image),
-    }
+    Geometry::new(2048, 64, 64, 65536).ok().map(|geometry| (geometry, layout))
+}
+
+/// The blocks that are replaced in a dump of a whole chip by physical addresses.
+fn replaced(image: &Rc<dyn ReadAt>, form: Form) -> Result<Option<Replaced>, ReadError> {
+    pages(form).map_or(Ok(None), |(geometry, layout)| Replaced::find(image, &geometry, layout))
 }
 
 /// The table of a dump of a whole chip. That of a single partition has none that reaches over more than one.

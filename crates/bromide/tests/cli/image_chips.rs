@@ -3,8 +3,12 @@
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
 
+use bromide_nand::bmt::{Bmt, FDM_SIGNATURE};
+use bromide_nand::{Geometry, Layout, encode_page, fdm};
+
 use super::bench::{Bench, Oracle, assert_same, main_only};
 use super::images::{cat, file, image};
+use bromide_image::yaffs2::demo_tree::Node;
 
 /// Stored bytes of a page, and its main bytes.
 const STORED: u64 = 2112;
@@ -90,4 +94,67 @@ fn a_sparse_image_and_main_bytes_are_looked_through() {
     bench.write("main.img", main_only(&image));
     // Main bytes alone hold no tags: what is missing is told.
     bench.run("image ls main.img").fails(1, &["no file system in it", "identify"]);
+}
+
+/// A chip of 256 blocks by physical addresses: `system` from block 8 on, its fourth block bad and replaced by block
+/// 200, the bad-block table in the last one.
+fn physical_dump(system: &[u8]) -> Vec<u8> {
+    const BLOCK: usize = 64 * STORED as usize;
+    let geometry = Geometry::new(2048, 64, 64, 256).unwrap();
+    let mut flash = vec![0xFF; 256 * BLOCK];
+    flash[8 * BLOCK..][..system.len()].copy_from_slice(system);
+    for number in 0..64 {
+        let from = 11 * BLOCK + number * STORED as usize;
+        let page = flash[from..][..STORED as usize].to_vec();
+        let spare: Vec<u8> = Layout::Interleaved
+            .sectors(&page, &geometry)
+            .unwrap()
+            .flat_map(|(_, spare)| spare[..fdm::PER_SECTOR].to_vec())
+            .collect();
+        let mut software = [0; 25];
+        fdm::software(&spare, &mut software);
+        let to = &mut flash[200 * BLOCK + number * STORED as usize..][..STORED as usize];
+        encode_page(&main_only(&page), &software, Some(11), &geometry, to).unwrap();
+    }
+    flash[11 * BLOCK..12 * BLOCK].fill(0x5A);
+    flash[11 * BLOCK + 512] = 0; // the mark
+    let mut table = [0; MAIN as usize];
+    Bmt { entries: vec![(11, 200)] }.build(80, &mut table).unwrap();
+    let last = &mut flash[255 * BLOCK..][..STORED as usize];
+    encode_page(&table, &FDM_SIGNATURE, None, &geometry, last).unwrap();
+    flash
+}
+
+#[test]
+fn replaced_blocks_are_looked_up_in_a_dump_by_physical_addresses_and_left_in_one_by_logical_ones() {
+    let (bench, (tree, image)) = (Bench::new(), image());
+    let flash = physical_dump(&image);
+    bench.write("physical.bin", &flash);
+    let block = 64 * STORED as usize;
+    let mut logical = flash.clone();
+    logical.copy_within(200 * block..201 * block, 11 * block);
+    bench.write("logical.bin", &logical);
+    bench.write(
+        "mtd.txt",
+        "dev:    size   erasesize  name\nmtd0: 00100000 00020000 \"preloader\"\n\
+         mtd1: 00f00000 00020000 \"system\"\nmtd2: 00800000 00020000 \"userdata\"\n",
+    );
+    let list = |name: &str| bench.run(&format!("image ls -lR {name}:system --map mtd.txt")).good();
+    let (by_physical, by_logical) = (list("physical.bin"), list("logical.bin"));
+    assert!(by_physical.out == by_logical.out && by_physical.out.lines().count() > 100);
+    by_physical.says(&["1 block is bad and read from the one that replaces it"]);
+    assert!(!by_logical.err.contains("replaces"), "{}", by_logical.err);
+    // Files of which nothing lies in the replaced block would not show a wrong one.
+    for index in 0..tree.entries().len() {
+        let name = String::from_utf8_lossy(&tree.path(index)).into_owned();
+        let Node::File(file) = &tree.entries()[index].node else { continue };
+        if file.size() < 200_000 {
+            continue;
+        }
+        let mut bytes = vec![0; usize::try_from(file.size()).unwrap()];
+        file.read(0, &mut bytes);
+        let (read, ran) = cat(&bench, "--map=mtd.txt", &format!("physical.bin:system/{name}"));
+        ran.good();
+        assert_same(&read, &bytes);
+    }
 }

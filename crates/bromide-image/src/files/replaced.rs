@@ -1,0 +1,142 @@
+//! A dump of a whole NAND chip by physical addresses, seen as the phone sees it: the blocks that the bad-block table
+//! names as replaced are those of the pool that stand in for them (nand-yaffs2.md section 7).
+//!
+//! A dump by logical addresses has them in place already, and the same table. So a row of the table counts only where
+//! the block of the pool says of itself which block it stands for, and the replaced block does not say so too.
+
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use bromide_nand::bmt::{Bmt, MAX_POOL};
+use bromide_nand::{Geometry, Layout, fdm};
+
+use super::main_bytes::MainBytes;
+use crate::read_at::{ReadAt, ReadError};
+
+/// Blocks of the pool unless a project says otherwise.
+const POOL: u8 = 80;
+
+/// Pages of a block whose word is heard, where the first ones are not readable.
+const WITNESSES: u32 = 4;
+
+/// An image some of whose blocks lie elsewhere in it.
+pub(super) struct Replaced {
+    image: Rc<dyn ReadAt>,
+    /// Stored bytes of a block.
+    block: u64,
+    /// Replaced block, the one that stands in for it.
+    rows: Vec<(u16, u16)>,
+}
+
+impl Replaced {
+    /// Looks for the table of a whole chip's dump; `None` where there is nothing to replace.
+    ///
+    /// # Errors
+    /// The source's own.
+    pub(super) fn find(
+        image: &Rc<dyn ReadAt>,
+        geometry: &Geometry,
+        layout: Layout,
+    ) -> Result<Option<Self>, ReadError> {
+        let block =
+            u64::from(layout.unit_bytes(geometry)).saturating_mul(u64::from(geometry.pages_per_block));
+        let blocks = image.len().checked_div(block).unwrap_or(0);
+        // Block numbers of the table have 16 bits.
+        let blocks = match u16::try_from(blocks) {
+            Ok(blocks) if image.len().checked_rem(block) == Some(0) => blocks,
+            _ => return Ok(None),
+        };
+        let chip = Chip { image, geometry, layout, block };
+        let Some(table) = chip.table(blocks)? else { return Ok(None) };
+        let mut rows = Vec::new();
+        for (bad, by) in table.entries {
+            let stands_in = bad < blocks && by < blocks && chip.stands_for(by)? == Some(bad);
+            if stands_in && chip.stands_for(bad)? != Some(bad) {
+                rows.push((bad, by));
+            }
+        }
+        Ok((!rows.is_empty()).then(|| Self { image: Rc::clone(image), block, rows }))
+    }
+
+    /// How many blocks are replaced.
+    pub(super) const fn count(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+impl ReadAt for Replaced {
+    fn len(&self) -> u64 {
+        self.image.len()
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<(), ReadError> {
+        let (mut at, mut rest) = (at, into);
+        while !rest.is_empty() {
+            let number = at.checked_div(self.block).unwrap_or(0);
+            let within = at.checked_rem(self.block).unwrap_or(0);
+            let by = self.rows.iter().find(|(bad, _)| u64::from(*bad) == number);
+            let from = by.map_or(number, |(_, by)| u64::from(*by)).saturating_mul(self.block);
+            let left = usize::try_from(self.block.saturating_sub(within)).unwrap_or(usize::MAX);
+            let len = left.min(rest.len());
+            let Some((to, later)) = rest.split_at_mut_checked(len) else { break };
+            self.image.read_at(from.saturating_add(within), to)?;
+            at = at.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
+            rest = later;
+        }
+        Ok(())
+    }
+}
+
+/// A dump of a chip while its table is looked for.
+struct Chip<'a> {
+    image: &'a Rc<dyn ReadAt>,
+    geometry: &'a Geometry,
+    layout: Layout,
+    block: u64,
+}
+
+impl Chip<'_> {
+    /// The newest place first: from the end of the chip down through the largest pool there can be.
+    fn table(&self, blocks: u16) -> Result<Option<Bmt>, ReadError> {
+        let main = MainBytes::new(Rc::clone(self.image), *self.geometry, self.layout);
+        let per_block =
+            u64::from(self.geometry.page).saturating_mul(u64::from(self.geometry.pages_per_block));
+        let mut page = vec![0; usize::try_from(self.geometry.page).unwrap_or(0)];
+        for number in (blocks.saturating_sub(u16::from(MAX_POOL))..blocks).rev() {
+            match main.read_at(u64::from(number).saturating_mul(per_block), &mut page) {
+                // A block of the pool that went bad itself.
+                Err(ReadError::Medium { .. }) => continue,
+                other => other?,
+            }
+            if page.starts_with(b"BMT") {
+                let pools = core::iter::once(POOL).chain(1..=MAX_POOL);
+                if let Some(table) = pools.filter_map(|pool| Bmt::parse(&page, pool).ok()).next() {
+                    return Ok(Some(table));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The block that pages of this one say they stand for; `None` where it stands in its own place or says nothing.
+    fn stands_for(&self, block: u16) -> Result<Option<u16>, ReadError> {
+        let unit = u64::from(self.layout.unit_bytes(self.geometry));
+        let mut page: Box<[u8]> = vec![0; usize::try_from(unit).unwrap_or(0)].into();
+        for number in 0..WITNESSES.min(self.geometry.pages_per_block) {
+            let at = u64::from(block).saturating_mul(self.block);
+            self.image.read_at(at.saturating_add(u64::from(number).saturating_mul(unit)), &mut page)?;
+            let Ok(sectors) = self.layout.sectors(&page, self.geometry) else { continue };
+            let bytes: Vec<u8> =
+                sectors.flat_map(|(_, spare)| spare.iter().copied().take(fdm::PER_SECTOR)).collect();
+            match fdm::index(&bytes) {
+                Some(fdm::NOT_REMAPPED) => return Ok(None),
+                // The check byte tells a word from one with a wrong bit.
+                Some(index) if index != 0xFFFF && fdm::check_holds(&bytes) => return Ok(Some(index)),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+}
