@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use bromide_image::map::Map;
 use bromide_image::read_at::{ReadAt, ReadError};
 use bromide_job::error::JobError;
-use bromide_job::event::Tell;
+use bromide_job::event::{Event, Tell};
 use bromide_job::follow::Follower;
 use bromide_job::readback::read_stretch;
 use bromide_job::rows::{Row, Want, Wish, resolve};
@@ -26,10 +26,14 @@ use bromide_proto::wire::nand_read::{AddressKind, Shape};
 use crate::cli::{Cable, Output};
 use crate::cmd::read::{container, end, on_phone};
 use crate::front::Front;
+use crate::numbers::grouped;
 use crate::report::Failure;
 
 /// Pages kept: 32 MiB of them.
 const KEPT: usize = 16384;
+
+/// After how many bytes it is told that there is something to wait for.
+const TOLD: u64 = 32 << 20;
 
 /// Pages a packet, as `bromide read` asks for.
 const PAGES_PER_PACKET: u32 = 64;
@@ -222,11 +226,18 @@ async fn serve<S: Source>(
     answer: &Sender<Result<Vec<u8>, String>>,
     tell: &mut Tell<'_>,
 ) -> Result<(), JobError> {
+    let (mut came, mut told) = (0, 0);
     while let Ok(pages) = asked.recv() {
         let length = (pages.end - pages.start) * page;
         let row = Row { start: chip.start + pages.start * page, length, ..chip.clone() };
         match read_stretch(phone, &row, PAGES_PER_PACKET, tell).await {
             Ok(bytes) => {
+                came += bytes.len() as u64;
+                if came / TOLD != told {
+                    told = came / TOLD;
+                    let done = grouped(came >> 20);
+                    tell(Event::Note(&format!("{done} MiB read; what was used is read whole, once")));
+                }
                 if answer.send(Ok(bytes)).is_err() {
                     break;
                 }
