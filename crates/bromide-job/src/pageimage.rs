@@ -11,6 +11,7 @@ mod files;
 mod fix;
 mod form;
 mod page;
+mod partitions;
 mod stream;
 mod write;
 
@@ -20,5 +21,6 @@ pub use error::PageImageError;
 pub use files::{Effect, Files, HurtChunk, HurtFile, HurtHeader, HurtPages, hurt_files};
 pub use fix::{Fixed, Step, fix};
 pub use form::{Form, Shape, detect};
+pub use partitions::hurt_files_by_map;
 pub use stream::GoOn;
 pub use write::Output;

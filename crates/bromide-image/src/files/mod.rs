@@ -28,6 +28,7 @@ pub use ext::ExtFiles;
 pub use history::History;
 pub use main_bytes::MainBytes;
 pub use open::{Known, open};
+pub use replaced::{Replaced, replaced_blocks};
 pub use volumes::{Glance, Opener, Volumes};
 pub use walk::{LONGEST_PATH, Left, Step, Walk};
 pub use yaffs2::{Yaffs2Files, yaffs2_form};

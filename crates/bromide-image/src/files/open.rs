@@ -9,16 +9,17 @@ use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use bromide_nand::{Geometry, Layout};
 
 use super::main_bytes::MainBytes;
-use super::replaced::Replaced;
+use super::replaced::{Replaced, replaced_blocks};
 use super::volumes::Volumes;
 use super::yaffs2::{Yaffs2Files, yaffs2_form};
 use super::{ExtFiles, Files, FilesError};
 use crate::identify::{self, Form};
-use crate::map::{self, Map, Region, Size};
+use crate::map::{self, Map};
 use crate::read_at::{Part, ReadAt, ReadError};
 use crate::sparse::{self, Sparse};
 use crate::yaffs2::read::Tree;
@@ -45,12 +46,20 @@ pub fn open(image: Rc<dyn ReadAt>, known: Known<'_>) -> Result<Option<Box<dyn Fi
     let image = unpacked(image)?;
     let form = known.form.map_or_else(|| identify::form(&*image), Ok)?;
     // A phone replaces blocks itself.
-    let replaced = if known.slow { None } else { replaced(&image, form)? };
-    let told = replaced.as_ref().map(|it| match it.count() {
-        1 => "1 block is bad and read from the one that replaces it".to_string(),
-        many => format!("{many} blocks are bad and read from those that replace them"),
-    });
-    let image = replaced.map_or(image, |it| Rc::new(it));
+    let rows = if known.slow { Vec::new() } else { replaced(&image, form)? };
+    let told = match rows.len() {
+        0 => None,
+        1 => Some("1 block is bad and read from the one that replaces it".to_string()),
+        many => Some(format!("{many} blocks are bad and read from those that replace them")),
+    };
+    let image: Rc<dyn ReadAt> = match pages(form) {
+        Some((geometry, layout)) if !rows.is_empty() => {
+            let block =
+                u64::from(layout.unit_bytes(&geometry)).saturating_mul(geometry.pages_per_block.into());
+            Rc::new(Replaced::new(image, block, rows))
+        }
+        _ => image,
+    };
     let own = if known.map.is_none() { own_map(&image)? } else { None };
     let Some(map) = known.map.or(own.as_ref()) else { return one(image, form, known.slow) };
     let (parts, mut doubts) = parts(&image, map, form);
@@ -133,8 +142,8 @@ fn pages(form: Form) -> Option<(Geometry, Layout)> {
 }
 
 /// The blocks that are replaced in a dump of a whole chip by physical addresses.
-fn replaced(image: &Rc<dyn ReadAt>, form: Form) -> Result<Option<Replaced>, ReadError> {
-    pages(form).map_or(Ok(None), |(geometry, layout)| Replaced::find(image, &geometry, layout))
+fn replaced(image: &Rc<dyn ReadAt>, form: Form) -> Result<Vec<(u16, u16)>, ReadError> {
+    pages(form).map_or(Ok(Vec::new()), |(geometry, layout)| replaced_blocks(image, &geometry, layout))
 }
 
 /// The table of a dump of a whole chip. That of a single partition has none that reaches over more than one.
@@ -167,35 +176,11 @@ type Named = (Vec<u8>, Rc<dyn ReadAt>);
 
 /// The partitions that lie in the image, with what was assumed or left out.
 fn parts(image: &Rc<dyn ReadAt>, map: &Map, form: Form) -> (Vec<Named>, Vec<String>) {
-    let len = form.data_bytes(image.len());
-    let mut starts: Vec<u64> =
-        map.partitions.iter().filter(|it| in_user_area(&it.region)).map(|it| it.start).collect();
-    starts.sort_unstable();
-    let (mut parts, mut doubts): (Vec<Named>, Vec<String>) = (Vec::new(), Vec::new());
-    for it in &map.partitions {
-        if !in_user_area(&it.region) {
-            doubts.push(format!("{} lies in another region of the flash ({})", it.name, it.region.scatter()));
-            continue;
-        }
-        let next = starts.iter().copied().find(|start| *start > it.start);
-        let end = match it.size {
-            Size::Stated(size) => it.start.saturating_add(size),
-            Size::ToNext | Size::Unknown | Size::ToEnd => next.unwrap_or(len),
-        };
-        if it.start >= len || end > len {
-            doubts.push(format!("{} reaches beyond the end of the image", it.name));
-        }
-        let end = end.min(len);
-        if it.start < end {
-            let (from, to) = (form.file_offset(it.start), form.file_offset(end));
-            let bytes: Rc<dyn ReadAt> = Rc::new(Part::new(Rc::clone(image), from, to.saturating_sub(from)));
-            parts.push((it.name.clone().into_bytes(), bytes));
-        }
-    }
-    (parts, doubts)
-}
-
-/// A dump of a chip is one of the NAND, or of the user area of an eMMC.
-fn in_user_area(region: &Region) -> bool {
-    region.has_device_end()
+    let (stretches, doubts) = map::stretches(map, form.data_bytes(image.len()));
+    let part = |(name, range): (String, Range<u64>)| {
+        let (from, to) = (form.file_offset(range.start), form.file_offset(range.end));
+        let bytes: Rc<dyn ReadAt> = Rc::new(Part::new(Rc::clone(image), from, to.saturating_sub(from)));
+        (name.into_bytes(), bytes)
+    };
+    (stretches.into_iter().map(part).collect(), doubts)
 }

@@ -5,7 +5,6 @@
 //! the block of the pool says of itself which block it stands for, and the replaced block does not say so too.
 
 use alloc::boxed::Box;
-use alloc::rc::Rc;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -21,52 +20,53 @@ const POOL: u8 = 80;
 /// Pages of a block whose word is heard, where the first ones are not readable.
 const WITNESSES: u32 = 4;
 
+/// The replaced blocks of a whole chip's dump, each with the one of the pool that stands in for it; none where the dump
+/// has no table, or every block in its place. `geometry` is that of the pages; its number of blocks is not looked at.
+///
+/// # Errors
+/// The source's own.
+pub fn replaced_blocks<S: ReadAt>(
+    image: &S,
+    geometry: &Geometry,
+    layout: Layout,
+) -> Result<Vec<(u16, u16)>, ReadError> {
+    let block = u64::from(layout.unit_bytes(geometry)).saturating_mul(u64::from(geometry.pages_per_block));
+    let blocks = image.len().checked_div(block).unwrap_or(0);
+    // Block numbers of the table have 16 bits.
+    let blocks = match u16::try_from(blocks) {
+        Ok(blocks) if image.len().checked_rem(block) == Some(0) => blocks,
+        _ => return Ok(Vec::new()),
+    };
+    let chip = Chip { image, geometry, layout, block };
+    let mut rows = Vec::new();
+    for (bad, by) in chip.table(blocks)?.map(|it| it.entries).unwrap_or_default() {
+        let stands_in = bad < blocks && by < blocks && chip.stands_for(by)? == Some(bad);
+        if stands_in && chip.stands_for(bad)? != Some(bad) {
+            rows.push((bad, by));
+        }
+    }
+    Ok(rows)
+}
+
 /// An image some of whose blocks lie elsewhere in it.
-pub(super) struct Replaced {
-    image: Rc<dyn ReadAt>,
+#[derive(Debug)]
+pub struct Replaced<S> {
+    image: S,
     /// Stored bytes of a block.
     block: u64,
     /// Replaced block, the one that stands in for it.
     rows: Vec<(u16, u16)>,
 }
 
-impl Replaced {
-    /// Looks for the table of a whole chip's dump; `None` where there is nothing to replace.
-    ///
-    /// # Errors
-    /// The source's own.
-    pub(super) fn find(
-        image: &Rc<dyn ReadAt>,
-        geometry: &Geometry,
-        layout: Layout,
-    ) -> Result<Option<Self>, ReadError> {
-        let block =
-            u64::from(layout.unit_bytes(geometry)).saturating_mul(u64::from(geometry.pages_per_block));
-        let blocks = image.len().checked_div(block).unwrap_or(0);
-        // Block numbers of the table have 16 bits.
-        let blocks = match u16::try_from(blocks) {
-            Ok(blocks) if image.len().checked_rem(block) == Some(0) => blocks,
-            _ => return Ok(None),
-        };
-        let chip = Chip { image, geometry, layout, block };
-        let Some(table) = chip.table(blocks)? else { return Ok(None) };
-        let mut rows = Vec::new();
-        for (bad, by) in table.entries {
-            let stands_in = bad < blocks && by < blocks && chip.stands_for(by)? == Some(bad);
-            if stands_in && chip.stands_for(bad)? != Some(bad) {
-                rows.push((bad, by));
-            }
-        }
-        Ok((!rows.is_empty()).then(|| Self { image: Rc::clone(image), block, rows }))
-    }
-
-    /// How many blocks are replaced.
-    pub(super) const fn count(&self) -> usize {
-        self.rows.len()
+impl<S: ReadAt> Replaced<S> {
+    /// An image with these blocks, of so many stored bytes each, in their places.
+    #[must_use]
+    pub const fn new(image: S, block: u64, rows: Vec<(u16, u16)>) -> Self {
+        Self { image, block, rows }
     }
 }
 
-impl ReadAt for Replaced {
+impl<S: ReadAt> ReadAt for Replaced<S> {
     fn len(&self) -> u64 {
         self.image.len()
     }
@@ -90,17 +90,17 @@ impl ReadAt for Replaced {
 }
 
 /// A dump of a chip while its table is looked for.
-struct Chip<'a> {
-    image: &'a Rc<dyn ReadAt>,
+struct Chip<'a, S> {
+    image: &'a S,
     geometry: &'a Geometry,
     layout: Layout,
     block: u64,
 }
 
-impl Chip<'_> {
+impl<S: ReadAt> Chip<'_, S> {
     /// The newest place first: from the end of the chip down through the largest pool there can be.
     fn table(&self, blocks: u16) -> Result<Option<Bmt>, ReadError> {
-        let main = MainBytes::new(Rc::clone(self.image), *self.geometry, self.layout);
+        let main = MainBytes::new(self.image, *self.geometry, self.layout);
         let per_block =
             u64::from(self.geometry.page).saturating_mul(u64::from(self.geometry.pages_per_block));
         let mut page = vec![0; usize::try_from(self.geometry.page).unwrap_or(0)];

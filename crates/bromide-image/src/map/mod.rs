@@ -30,6 +30,7 @@ mod proc_partitions;
 mod scatter_v0;
 mod scatter_v1;
 mod scatter_xml;
+mod stretches;
 mod tables;
 mod write;
 mod xml;
@@ -42,6 +43,7 @@ pub use mount::annotate;
 pub use names::aliases;
 pub use place::{ChipShape, Derived, PMT_BLOCKS, Placed, Placement};
 pub use scatter_xml::Manifest;
+pub use stretches::stretches;
 pub use tables::{of_emmc_pmt, of_gpt, of_mbr, of_pmt};
 pub use write::{Format, GptMapError, Written, WrittenGpt, write, write_gpt};
 

@@ -33,6 +33,8 @@ pub struct HurtPages {
     pub stale: Vec<u32>,
     /// Pages whose tags are damaged too, with no missing piece to go with them.
     pub unknown: Vec<u32>,
+    /// Pages of partitions that are no YAFFS2, by the name of the partition; empty for none.
+    pub elsewhere: Vec<(String, Vec<u32>)>,
 }
 
 /// A file with damaged pages.

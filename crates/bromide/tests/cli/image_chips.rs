@@ -158,3 +158,45 @@ fn replaced_blocks_are_looked_up_in_a_dump_by_physical_addresses_and_left_in_one
         assert_same(&read, &bytes);
     }
 }
+
+#[test]
+fn damage_in_a_dump_of_a_whole_chip_is_told_by_partition_and_file() {
+    let (bench, (tree, image)) = (Bench::new(), image());
+    let page = STORED as usize;
+    let mut flash = physical_dump(&image);
+    // A second file system, so that none of them is all there is, and a partition that is none.
+    let second = 136 * 64 * page;
+    flash.copy_within(8 * 64 * page..9 * 64 * page, second);
+    for block in [2, 3] {
+        let boot = [7; MAIN as usize];
+        let geometry = Geometry::new(2048, 64, 64, 256).unwrap();
+        for at in 0..64 {
+            let to = &mut flash[(block * 64 + at) * page..][..page];
+            encode_page(&boot, &[0; 25], None, &geometry, to).unwrap();
+        }
+    }
+    let (name, bytes) = file(&tree, "lib/", 5000);
+    let hurt = flash.chunks(page).position(|it| it[..512] == bytes[..512]).unwrap();
+    for at in [hurt, 130] {
+        flash[at * page + 10..][..40].iter_mut().for_each(|byte| *byte ^= 0xFF);
+    }
+    bench.write("flash.bin", &flash);
+    bench.write(
+        "mtd.txt",
+        "dev:    size   erasesize  name\nmtd0: 00100000 00020000 \"boot\"\n\
+         mtd1: 01000000 00020000 \"system\"\nmtd2: 00800000 00020000 \"userdata\"\n",
+    );
+    let blind = bench.run("image check flash.bin").fails(5, &["image/damaged"]);
+    assert!(blind.out.contains("more than one partition: with --map"), "{}", blind.out);
+    let told = bench.run("image check flash.bin --map mtd.txt").fails(5, &["image/damaged"]).out;
+    assert!(
+        told.contains(&format!("  /system/{name}, ")) && told.contains(&format!("(page {hurt})")),
+        "{told}"
+    );
+    assert!(told.contains("in boot, which is no YAFFS2, 1 page: 130"), "{told}");
+    let json = bench.run("--json image check flash.bin --map mtd.txt").fails(5, &[]).out;
+    assert!(
+        json.contains(r#""elsewhere":[{"pages":[130],"pages_unlisted":0,"partition":"boot"}]"#),
+        "{json}"
+    );
+}

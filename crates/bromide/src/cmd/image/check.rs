@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use bromide_image::map::Map;
+use bromide_image::read_at::ReadError;
 use bromide_job::event::Event;
-use bromide_job::pageimage::{self, Checked, Files, Form, hurt_files};
+use bromide_job::pageimage::{self, Checked, DamagedPage, Files, Form, hurt_files, hurt_files_by_map};
 use bromide_link::Cancel;
 use bromide_nand::report::{BlockState, Counts};
 use clap::Args;
@@ -15,7 +17,7 @@ use super::draw_pages_file::{png, svg};
 use super::pages::{
     Image, MOST_LISTED, Pages, bits, counts, counts_value, damage, damaged_lines, damaged_value, more,
 };
-use crate::cmd::map::create;
+use crate::cmd::map::{self, create};
 use crate::front::Front;
 use crate::numbers::{grouped, pages};
 use crate::out::{self, harmless};
@@ -53,7 +55,8 @@ const SUSPICIOUS: u64 = 16;
 /// damaged, blank, in_bad_blocks, not_checked), wrong_bits, pages_by_worst_sector (of 1 to 4 wrong
 /// bits), blank_with_flipped_bits, flipped_bits, bad_blocks, damaged (page, offset, sectors), map
 /// (a sign for each block: . o 1 2 3 4 X B), file_system (null, "yaffs2" or "several"), files
-/// (path, object, bytes, chunks), headers, stale_pages and unknown_pages. Lists end after 4096
+/// (path, object, bytes, chunks), headers, stale_pages, unknown_pages and elsewhere (partition,
+/// pages): damage in partitions of a whole chip that are no YAFFS2. Lists end after 4096
 /// entries; NAME_unlisted says how many more there are.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -67,6 +70,10 @@ pub(crate) struct Check {
     /// Draw the chip into this PNG file, which must not exist yet
     #[arg(long, value_name = "FILE")]
     png: Option<PathBuf>,
+    /// The image is of a whole chip, and its partitions lie as this map says: any that bromide read
+    /// takes [default: the chip's own table]
+    #[arg(long, value_name = "MAP")]
+    map: Option<PathBuf>,
     #[command(flatten)]
     pages: Pages,
 }
@@ -76,6 +83,7 @@ pub(crate) fn check(args: &Check, front: &mut Front, cancel: &Cancel) -> Result<
     for path in [&args.svg, &args.png].into_iter().flatten() {
         not_there(path)?;
     }
+    let map = args.map.as_deref().map(map::load).transpose()?;
     let image = Image::open(&args.file, &args.pages, cancel)?;
     if !image.shape.can_check() {
         return not_checked(args, &image, front);
@@ -90,7 +98,7 @@ pub(crate) fn check(args: &Check, front: &mut Front, cancel: &Cancel) -> Result<
     }
     let files = match checked.damaged.is_empty() {
         true => None,
-        false => Some(hurt_files(&image.source, &image.shape, &checked.damaged)),
+        false => Some(hurt(&image, &checked.damaged, map)),
     };
     let files = files.transpose().map_err(|e| image.failed(&e.into()))?;
     draw(args, &image, &checked.blocks)?;
@@ -101,6 +109,21 @@ pub(crate) fn check(args: &Check, front: &mut Front, cancel: &Cancel) -> Result<
     let advice = "read the partition again: what differs between two reads is no damage of the chip. image fix \
                   corrects the rest";
     damage(&image.title, checked.counts.damaged, advice)
+}
+
+/// What damage means for files, by partition where a map says where those are.
+fn hurt(image: &Image, damaged: &[DamagedPage], map: Option<Map>) -> Result<Files, ReadError> {
+    let (source, shape) = (&image.source, &image.shape);
+    if let Some(map) = map {
+        return hurt_files_by_map(source, shape, damaged, &map);
+    }
+    match hurt_files(source, shape, damaged)? {
+        Files::Several => match bromide_image::map::read_dump(source) {
+            Ok(Some(own)) => hurt_files_by_map(source, shape, damaged, &own),
+            _ => Ok(Files::Several),
+        },
+        files => Ok(files),
+    }
 }
 
 /// Whether practically nothing passes. Through a wrong layout the byte taken for the bad-block mark is data, so whole

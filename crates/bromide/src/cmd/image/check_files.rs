@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::open::shown;
 use super::pages::{MOST_LISTED, more};
 use crate::numbers::{grouped, pages};
+use crate::out::harmless;
 
 /// Files that are listed on a screen.
 const FILES: usize = 100;
@@ -18,8 +19,7 @@ pub(super) fn file_lines(files: &Files) -> Vec<String> {
     let hurt = match files {
         Files::None => return vec!["no YAFFS2 file system was found, so no files can be named".to_owned()],
         Files::Several => {
-            let why =
-                "this looks like more than one partition: check each by itself to learn which files are hurt";
+            let why = "this looks like more than one partition: with --map it is told which files are hurt";
             return vec![why.to_owned()];
         }
         Files::Hurt(hurt) => hurt,
@@ -40,7 +40,15 @@ pub(super) fn file_lines(files: &Files) -> Vec<String> {
         &hurt.unknown,
         "tags damaged as well, and no file is known to miss anything there: whether one is hurt cannot be told of",
     ));
-    if hurt.files.is_empty() && hurt.headers.is_empty() && hurt.unknown.is_empty() {
+    for (name, pages) in &hurt.elsewhere {
+        let what = match name.is_empty() {
+            true => "in no partition of the map".to_owned(),
+            false => format!("in {name}, which is no YAFFS2"),
+        };
+        lines.extend(listed(pages, &format!("{},", harmless(&what))));
+    }
+    let elsewhere = hurt.elsewhere.is_empty();
+    if hurt.files.is_empty() && hurt.headers.is_empty() && hurt.unknown.is_empty() && elsewhere {
         lines.push("no file is hurt".to_owned());
     }
     lines
@@ -129,6 +137,10 @@ pub(super) fn files_value(files: Option<&Files>, value: &mut Value) {
     });
     list(value, "stale_pages", &hurt.stale, |page| json!(page));
     list(value, "unknown_pages", &hurt.unknown, |page| json!(page));
+    list(value, "elsewhere", &hurt.elsewhere, |(name, pages)| {
+        let some: Vec<u32> = pages.iter().copied().take(MOST_LISTED).collect();
+        json!({"partition": name, "pages": some, "pages_unlisted": pages.len() - some.len()})
+    });
 }
 
 fn list<T>(value: &mut Value, name: &str, all: &[T], one: impl Fn(&T) -> Value) {
