@@ -7,8 +7,10 @@ use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
-use bromide_image::files::{self, BootFiles, CpioFiles, Files, Kind, Walk};
-use bromide_image::identify;
+use bromide_image::files::{self, BootFiles, CpioFiles, Files, Kind, Known, Walk};
+use bromide_image::identify::{self, Form};
+use bromide_image::map;
+use bromide_nand::{Geometry, encode_page};
 use files_tree::{Tree, assert_same, fill, of_directory, of_image, run};
 
 /// An object of an archive: path, mode, names, inode, bytes.
@@ -415,4 +417,109 @@ fn flipped_bytes_never_make_it_panic_or_hang() {
     }
     println!("{opened} of 20000 opened");
     assert!(opened > 10_000);
+}
+
+/// What [`files::open`] finds in an image of which nothing is known.
+fn found(image: Vec<u8>) -> Option<Box<dyn Files>> {
+    files::open(Rc::new(image), Known::default()).unwrap()
+}
+
+#[test]
+fn boot_images_and_ramdisks_are_opened_as_what_they_are() {
+    let archive = newc(&[("init", FILE, 1, 1, b"#!"), ("d/e", FILE, 1, 2, &[b'e'; 9000])]);
+    let boot = found(boot(1, 2048, &[&[1; 5000], &mtk("ROOTFS", &archive), &[2; 10], &[3; 10]])).unwrap();
+    assert_eq!((boot.title(), bytes(&*boot, "ramdisk/d/e")), ("boot image", vec![b'e'; 9000]));
+    for image in [archive.clone(), mtk("ROOTFS", &archive)] {
+        let ramdisk = found(image).unwrap();
+        assert_eq!(
+            (ramdisk.title(), paths(&*ramdisk)),
+            ("cpio", ["d", "d/e", "init"].map(str::to_owned).into())
+        );
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("ramdisk"), &archive).unwrap();
+    fs::write(dir.path().join("text"), "no archive\n").unwrap();
+    for way in [&["gzip", "-c"][..], &["lz4", "-l", "-c"], &["xz", "-c"], &["lzma", "-c"]] {
+        let pack = |name| run(way[0], &[&way[1..], &[name]].concat(), dir.path());
+        let (Some(packed), Some(other)) = (pack("ramdisk"), pack("text")) else { continue };
+        assert_eq!(bytes(&*found(packed.clone()).unwrap(), "init"), b"#!", "{way:?}");
+        assert_eq!(bytes(&*found(mtk("ROOTFS", &packed)).unwrap(), "init"), b"#!", "{way:?}");
+        assert!(found(other).is_none(), "{way:?}");
+    }
+}
+
+/// The pages of a chip as it is read back, spare bytes and all.
+fn stored(main: &[u8]) -> Vec<u8> {
+    let geometry = Geometry::new(2048, 64, 64, 65536).unwrap();
+    let mut all = Vec::new();
+    for page in main.chunks(2048) {
+        let (mut whole, mut out) = (page.to_vec(), [0; 2112]);
+        whole.resize(2048, 0xFF);
+        encode_page(&whole, &[0xFF; 28], None, &geometry, &mut out).unwrap();
+        all.extend(out);
+    }
+    all
+}
+
+#[test]
+fn the_boot_partition_of_a_dump_is_a_directory_with_bit_errors_corrected() {
+    let archive = newc(&[("init", FILE, 1, 1, b"#!"), ("sbin/adbd", FILE, 1, 2, &[7; 9000])]);
+    let boot = boot(0, 2048, &[&mtk("KERNEL", &[1; 5000]), &mtk("ROOTFS", &archive)]);
+    let map = map::parse(
+        b"dev:    size   erasesize  name\nmtd0: 00020000 00020000 \"lk\"\nmtd1: 00040000 00020000 \"boot\"\n",
+    )
+    .unwrap();
+    let mut main = vec![0xA5; 0x60000];
+    main[0x20000..0x20000 + boot.len()].copy_from_slice(&boot);
+    let mut interleaved = stored(&main);
+    // In the header, and in a byte of the ramdisk.
+    interleaved[64 * 2112 + 9] ^= 4;
+    interleaved[(64 + 6) * 2112 + 700] ^= 0x10;
+    for (image, form) in [(main, Form::Plain), (interleaved, Form::Interleaved)] {
+        let known = Known { map: Some(&map), form: Some(form), slow: false };
+        let files = files::open(Rc::new(image), known).unwrap().unwrap();
+        assert_eq!(bytes(&*files, "boot/kernel"), [1; 5000]);
+        assert_eq!(bytes(&*files, "boot/ramdisk/sbin/adbd"), [7; 9000]);
+        let volume = files.volume(b"boot").unwrap().unwrap();
+        assert_eq!((volume.title(), files.volume(b"lk").unwrap().is_none()), ("boot image", true));
+    }
+}
+
+#[test]
+fn a_damaged_page_before_the_ramdisk_leaves_the_kernel() {
+    let archive = newc(&[("init", FILE, 1, 1, b"#!")]);
+    let image = boot(0, 2048, &[&[1; 2048], &mtk("ROOTFS", &archive)]);
+    let mut pages = stored(&image);
+    pages[2 * 2112..2 * 2112 + 500].fill(0x5A);
+    let known = Known { form: Some(Form::Interleaved), ..Known::default() };
+    let files = files::open(Rc::new(pages), known).unwrap().unwrap();
+    assert_eq!(bytes(&*files, "kernel"), [1; 2048]);
+    assert!(files.doubts()[0].contains("the start of ramdisk"), "{:?}", files.doubts());
+    let ramdisk = files::lookup(&*files, b"ramdisk").unwrap().unwrap();
+    assert!(files.children(ramdisk.id).is_err());
+}
+
+#[test]
+fn partitions_that_share_their_bytes_do_not_take_the_memory_many_times() {
+    let dir = tempfile::tempdir().unwrap();
+    let large = newc(&[("init", FILE, 1, 1, b"#!"), ("zeros", FILE, 1, 2, &vec![0; 100 << 20])]);
+    fs::write(dir.path().join("ramdisk"), large).unwrap();
+    let Some(packed) = run("gzip", &["-1", "-c", "ramdisk"], dir.path()) else { return };
+    let mut image = boot(0, 2048, &[b"kernel", &packed]);
+    image.resize(image.len().next_multiple_of(0x20000), 0);
+    let mut map = map::parse(
+        format!("dev: size erasesize name\nmtd0: {:08x} 00020000 \"p0\"\n", image.len()).as_bytes(),
+    )
+    .unwrap();
+    for number in 1..8 {
+        let mut again = map.partitions[0].clone();
+        again.name = format!("p{number}");
+        map.partitions.push(again);
+    }
+    let known = Known { map: Some(&map), form: Some(Form::Plain), slow: false };
+    let files = files::open(Rc::new(image), known).unwrap().unwrap();
+    let looked_into = |number| files::lookup(&*files, format!("p{number}/ramdisk/init").as_bytes());
+    let fits: Vec<bool> = (0..8).map(|it| looked_into(it).is_ok_and(|it| it.is_some())).collect();
+    assert_eq!(fits, [true, true, false, false, false, false, false, false]);
+    assert!(looked_into(5).unwrap_err().to_string().contains("larger than 256 MiB"));
 }

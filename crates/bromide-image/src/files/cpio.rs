@@ -11,7 +11,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::boot::MtkHeader;
-use super::unpack::{self, Packing};
+use super::unpack::{self, Packing, Room};
 use super::{Entry, Files, FilesError, Kind, Time};
 use crate::identify::fields::{has, narrow, wide};
 use crate::read_at::{Part, ReadAt};
@@ -24,6 +24,8 @@ const LONGEST: u64 = 4097;
 const MOST_NODES: usize = 1 << 18;
 /// Most doubts told one by one.
 const MOST_DOUBTS: usize = 16;
+/// Memory an object takes beside its name, in bytes, generously.
+const NODE_BYTES: usize = 256;
 const ROOT: u32 = 1;
 
 /// An object.
@@ -115,6 +117,7 @@ pub struct CpioFiles {
     /// By id; the root is [`ROOT`], nothing is 0.
     nodes: Vec<Node>,
     doubts: Vec<String>,
+    room: Room,
 }
 
 impl CpioFiles {
@@ -136,17 +139,26 @@ impl CpioFiles {
     /// # Errors
     /// It is none, is packed in a way that is not known here or damaged, or cannot be read.
     pub fn open(source: Rc<dyn ReadAt>) -> Result<Self, FilesError> {
+        Self::within(source, Room::default())?.ok_or_else(none)
+    }
+
+    /// The same in the memory left for an image; `None` where there is none.
+    pub(super) fn within(source: Rc<dyn ReadAt>, room: Room) -> Result<Option<Self>, FilesError> {
         let mut head = vec![0; narrow(source.len().min(0x200))];
         source.read_at(0, &mut head)?;
         let source: Rc<dyn ReadAt> = match MtkHeader::parse(&head) {
             Some(header) => Rc::new(Part::new(source, header.header_bytes, header.payload_bytes)),
             None => source,
         };
-        Self::of_payload(source)
+        Self::payload(source, room)
     }
 
     /// The same without MediaTek's header.
-    pub(super) fn of_payload(source: Rc<dyn ReadAt>) -> Result<Self, FilesError> {
+    pub(super) fn of_payload(source: Rc<dyn ReadAt>, room: Room) -> Result<Self, FilesError> {
+        Self::payload(source, room)?.ok_or_else(none)
+    }
+
+    fn payload(source: Rc<dyn ReadAt>, room: Room) -> Result<Option<Self>, FilesError> {
         let mut head = vec![0; narrow(source.len().min(8))];
         source.read_at(0, &mut head)?;
         let (bytes, odd) = if Packing::of(&head).is_some() {
@@ -155,16 +167,17 @@ impl CpioFiles {
             }
             let mut packed = vec![0; narrow(source.len())];
             source.read_at(0, &mut packed)?;
-            let (unpacked, odd) = unpack::unpack(&packed, unpack::MOST)?;
+            let (unpacked, odd) = unpack::unpack(&packed, room.left())?;
+            room.take(unpacked.len())?;
             let unpacked: Rc<dyn ReadAt> = Rc::new(unpacked);
             (unpacked, odd)
         } else {
             (source, None)
         };
-        let mut files = Self { bytes, nodes: vec![Node::directory(), Node::directory()], doubts: Vec::new() };
+        let nodes = vec![Node::directory(), Node::directory()];
+        let mut files = Self { bytes, nodes, doubts: Vec::new(), room };
         files.doubts.extend(odd.map(String::from));
-        files.gather()?;
-        Ok(files)
+        Ok(files.gather()?.then_some(files))
     }
 
     fn doubt(&mut self, doubt: String) {
@@ -173,8 +186,8 @@ impl CpioFiles {
         }
     }
 
-    /// Reads all headers.
-    fn gather(&mut self) -> Result<(), FilesError> {
+    /// Reads all headers; gives whether there are any.
+    fn gather(&mut self) -> Result<bool, FilesError> {
         let len = self.bytes.len();
         let mut links: BTreeMap<(u32, u32, u32), u32> = BTreeMap::new();
         let (mut at, mut ended) = (0_u64, false);
@@ -199,12 +212,12 @@ impl CpioFiles {
             self.add(&path, Header { node: Node { at: data_at, ..header.node }, ..header }, &mut links)?;
         }
         if at == 0 {
-            return Err(FilesError::Unreadable("it is no cpio archive of the form newc".into()));
+            return Ok(false);
         }
         if !ended || at < len {
             self.doubt(format!("the archive is damaged at {at:#x}: what follows is not told"));
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The header at a place; `None` where there is none, or its name is not all there.
@@ -274,7 +287,7 @@ impl CpioFiles {
         }
         match links.get(&origin).copied().filter(|_| linked) {
             Some(first) => {
-                self.name(parent, last, first);
+                self.name(parent, last, first)?;
                 // The bytes stand with one of the names, the last by custom.
                 if let Some(known) = self.nodes.get_mut(narrow(first.into())).filter(|_| node.size > 0) {
                     (known.at, known.size) = (node.at, node.size);
@@ -302,6 +315,7 @@ impl CpioFiles {
     fn insert(&mut self, parent: u32, name: &[u8], node: Node) -> Result<u32, FilesError> {
         let id = u32::try_from(self.nodes.len()).ok().filter(|_| self.nodes.len() < MOST_NODES);
         let id = id.ok_or_else(|| FilesError::Unreadable("the archive has too many objects".into()))?;
+        self.room.take(name.len().saturating_add(NODE_BYTES))?;
         self.nodes.push(node);
         if let Some(parent) = self.nodes.get_mut(narrow(parent.into())) {
             parent.children.insert(name.to_vec(), id);
@@ -310,11 +324,13 @@ impl CpioFiles {
     }
 
     /// Another name of an object.
-    fn name(&mut self, parent: u32, name: &[u8], id: u32) {
+    fn name(&mut self, parent: u32, name: &[u8], id: u32) -> Result<(), FilesError> {
+        self.room.take(name.len().saturating_add(NODE_BYTES))?;
         if let Some(parent) = self.nodes.get_mut(narrow(parent.into())) {
             parent.children.insert(name.to_vec(), id);
         }
         self.named(id);
+        Ok(())
     }
 
     fn named(&mut self, id: u32) {
@@ -335,6 +351,10 @@ impl CpioFiles {
         let node = self.object(id)?;
         if node.kind == kind { Ok(node) } else { Err(FilesError::Not { id, wanted }) }
     }
+}
+
+fn none() -> FilesError {
+    FilesError::Unreadable("it is no cpio archive of the form newc".into())
 }
 
 fn entry(id: u64, name: Vec<u8>, node: &Node) -> Entry {

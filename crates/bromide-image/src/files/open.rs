@@ -15,9 +15,10 @@ use bromide_nand::{Geometry, Layout};
 
 use super::main_bytes::MainBytes;
 use super::replaced::{Replaced, replaced_blocks};
+use super::unpack::Room;
 use super::volumes::Volumes;
 use super::yaffs2::{Yaffs2Files, yaffs2_form};
-use super::{ExtFiles, Files, FilesError};
+use super::{BootFiles, CpioFiles, ExtFiles, Files, FilesError};
 use crate::identify::{self, Form};
 use crate::map::{self, Map};
 use crate::read_at::{Part, ReadAt, ReadError};
@@ -61,17 +62,18 @@ pub fn open(image: Rc<dyn ReadAt>, known: Known<'_>) -> Result<Option<Box<dyn Fi
         _ => image,
     };
     let own = if known.map.is_none() { own_map(&image)? } else { None };
-    let Some(map) = known.map.or(own.as_ref()) else { return one(image, form, known.slow) };
+    let Some(map) = known.map.or(own.as_ref()) else { return one(image, form, known.slow, &Room::default()) };
     let (parts, mut doubts) = parts(&image, map, form);
     doubts.extend(told);
     if parts.is_empty() {
         return Err(FilesError::Unreadable("no partition of the map lies in this image".to_string()));
     }
+    let room = Room::default();
     let open = Box::new(move |part| {
         let whole = unpacked(Rc::clone(&part))?;
         // The content of a sparse image has its own form.
         let form = if Rc::ptr_eq(&whole, &part) { form } else { identify::form(&*whole)? };
-        one(whole, form, known.slow)
+        one(whole, form, known.slow, &room)
     });
     let volumes = Volumes::new("partitions", parts, doubts, open);
     let slow = Box::new(move |part: &Rc<dyn ReadAt>| glance(part, form));
@@ -103,11 +105,16 @@ fn head(image: &dyn ReadAt, most: usize) -> Result<Vec<u8>, ReadError> {
 }
 
 /// The files of one partition.
-fn one(image: Rc<dyn ReadAt>, form: Form, slow: bool) -> Result<Option<Box<dyn Files>>, FilesError> {
+fn one(
+    image: Rc<dyn ReadAt>,
+    form: Form,
+    slow: bool,
+    room: &Room,
+) -> Result<Option<Box<dyn Files>>, FilesError> {
     let main = main_bytes(&image, form);
     // A page beyond repair at the start hides the others, not YAFFS2.
     let start = head(&*main, HEAD).unwrap_or_default();
-    if let Some(files) = plain(&main, &start)? {
+    if let Some(files) = plain(&main, &start, slow, room)? {
         return Ok(Some(files));
     }
     let Some(options) = yaffs2_form(&*image, slow)? else { return Ok(None) };
@@ -116,11 +123,27 @@ fn one(image: Rc<dyn ReadAt>, form: Form, slow: bool) -> Result<Option<Box<dyn F
 }
 
 /// The file systems that know nothing of spare bytes.
-fn plain(main: &Rc<dyn ReadAt>, head: &[u8]) -> Result<Option<Box<dyn Files>>, FilesError> {
+fn plain(
+    main: &Rc<dyn ReadAt>,
+    head: &[u8],
+    slow: bool,
+    room: &Room,
+) -> Result<Option<Box<dyn Files>>, FilesError> {
     if ExtFiles::<Rc<dyn ReadAt>>::is_one(head) {
         return Ok(Some(Box::new(ExtFiles::open(Rc::clone(main))?)));
     }
-    Ok(None)
+    if BootFiles::is_one(head) {
+        return Ok(Some(Box::new(BootFiles::within(Rc::clone(main), room.clone())?)));
+    }
+    // All of an archive is read to list it.
+    if slow || !CpioFiles::is_one(head) {
+        return Ok(None);
+    }
+    // What xz packs shows only when it is unpacked: it may be none.
+    match CpioFiles::within(Rc::clone(main), room.clone())? {
+        Some(files) => Ok(Some(Box::new(files))),
+        None => Ok(None),
+    }
 }
 
 /// What a file system that knows nothing of spare bytes sees.
@@ -165,9 +188,9 @@ fn own_map(image: &Rc<dyn ReadAt>) -> Result<Option<Map>, FilesError> {
 fn known_start(head: &[u8]) -> bool {
     let has = |at: usize, what: &[u8]| head.get(at..).is_some_and(|rest| rest.starts_with(what));
     has(0x438, &[0x53, 0xEF])
-        || has(0, b"ANDROID!")
+        || BootFiles::is_one(head)
+        || CpioFiles::is_one(head)
         || has(0, b"hsqs")
-        || has(0, b"070701")
         || has(0, &[0x1F, 0x8B])
 }
 

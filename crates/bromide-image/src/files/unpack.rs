@@ -2,7 +2,9 @@
 //! legacy frame of the LZ4 frame format description; the .xz file format), one or more in a row.
 
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use lz4_flex::block::decompress_into;
 use lzma_rust2::{LzmaReader, Read, XzReader};
@@ -15,6 +17,30 @@ use crate::identify::fields::{byte, has, le16, le32, narrow, wide};
 
 /// Most bytes unpacked: nothing a phone starts from is larger.
 pub(super) const MOST: usize = 256 << 20;
+
+/// Memory for what is unpacked of one image, all of its partitions together: many that claim the same bytes must not
+/// take it many times.
+#[derive(Debug, Clone)]
+pub(super) struct Room(Rc<Cell<usize>>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Rc::new(Cell::new(MOST)))
+    }
+}
+
+impl Room {
+    /// Bytes left.
+    pub(super) fn left(&self) -> usize {
+        self.0.get()
+    }
+
+    /// Takes some for as long as the image is open.
+    pub(super) fn take(&self, bytes: usize) -> Result<(), FilesError> {
+        self.0.set(self.left().checked_sub(bytes).ok_or_else(too_large)?);
+        Ok(())
+    }
+}
 
 /// Bytes of an LZ4 block unpacked, except the last.
 const LZ4_BLOCK: usize = 8 << 20;
@@ -92,7 +118,7 @@ pub(super) fn unpack(packed: &[u8], most: usize) -> Result<(Vec<u8>, Option<&'st
 }
 
 fn too_large() -> FilesError {
-    FilesError::Unreadable(format!("unpacked it is larger than {} MiB", MOST >> 20))
+    FilesError::Unreadable(format!("unpacked, the archives of the image are larger than {} MiB", MOST >> 20))
 }
 
 /// The first bytes of what is packed here, as far as `head` reaches; at most `most`. xz gives none: its first block is

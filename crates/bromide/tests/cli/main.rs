@@ -5,6 +5,7 @@
 
 mod agents;
 mod bench;
+mod boot_images;
 mod commands;
 mod damage;
 mod doctor;

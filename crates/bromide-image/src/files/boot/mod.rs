@@ -19,6 +19,7 @@ use core::cell::OnceCell;
 pub(crate) use header::{Header, Section};
 pub(crate) use mtk::{Extended, MtkHeader};
 
+use super::unpack::Room;
 use super::{CpioFiles, Entry, Files, FilesError, Kind, Time};
 use crate::identify::fields::narrow;
 use crate::read_at::{Part, ReadAt};
@@ -48,6 +49,7 @@ pub struct BootFiles {
     /// By name.
     objects: Vec<Object>,
     doubts: Vec<String>,
+    room: Room,
 }
 
 impl BootFiles {
@@ -62,6 +64,11 @@ impl BootFiles {
     /// # Errors
     /// It is none, its page size is impossible, or it cannot be read. A part beyond the end of the image is a doubt.
     pub fn open(source: Rc<dyn ReadAt>) -> Result<Self, FilesError> {
+        Self::within(source, Room::default())
+    }
+
+    /// The same, its ramdisk unpacked in the memory left for an image.
+    pub(super) fn within(source: Rc<dyn ReadAt>, room: Room) -> Result<Self, FilesError> {
         let mut head = vec![0; narrow(source.len()).min(header::BYTES)];
         source.read_at(0, &mut head)?;
         let header =
@@ -73,7 +80,7 @@ impl BootFiles {
             )));
         }
         let title = if header.vendor { "vendor_boot image" } else { "boot image" };
-        let mut files = Self { title, objects: Vec::new(), doubts: Vec::new() };
+        let mut files = Self { title, objects: Vec::new(), doubts: Vec::new(), room };
         let mut config = config::of(&header);
         for section in header.sections().0.into_iter().filter(|it| it.bytes > 0) {
             let part = Part::new(Rc::clone(&source), section.at, section.bytes);
@@ -81,7 +88,7 @@ impl BootFiles {
                 let (name, there, bytes) = (section.name, part.len(), section.bytes);
                 files.doubts.push(format!("{name} is cut off: {there} of its {bytes} bytes are there"));
             }
-            files.add(section.name, Rc::new(part), &mut config)?;
+            files.add(section.name, Rc::new(part), &mut config);
         }
         let mut cmdline = header.cmdline;
         cmdline.push(b'\n');
@@ -95,42 +102,37 @@ impl BootFiles {
         self.objects.push(Object { name, content });
     }
 
-    fn add(
-        &mut self,
-        name: &'static str,
-        part: Rc<dyn ReadAt>,
-        config: &mut String,
-    ) -> Result<(), FilesError> {
+    fn add(&mut self, name: &'static str, part: Rc<dyn ReadAt>, config: &mut String) {
         match name {
             "ramdisk" => {
-                let payload = self.payload(name, part, config)?;
+                let payload = self.payload(name, part, config);
                 self.push("ramdisk.img", Content::Bytes(Rc::clone(&payload)));
                 self.push(name, Content::Ramdisk(payload, OnceCell::new()));
             }
             "kernel" => {
-                let payload = self.payload(name, part, config)?;
+                let payload = self.payload(name, part, config);
                 self.push(name, Content::Bytes(payload));
             }
             "ramdisk_table" => {
                 let mut table = vec![0; narrow(part.len().min(MOST_TABLE))];
-                part.read_at(0, &mut table)?;
-                config::fragments(&header::fragments(&table), config);
+                match part.read_at(0, &mut table) {
+                    Ok(()) => config::fragments(&header::fragments(&table), config),
+                    Err(failed) => self.doubts.push(format!("{name}: {failed}")),
+                }
             }
             _ => self.push(name, Content::Bytes(part)),
         }
-        Ok(())
     }
 
     /// What is behind MediaTek's header, where a part has one.
-    fn payload(
-        &mut self,
-        name: &'static str,
-        part: Rc<dyn ReadAt>,
-        config: &mut String,
-    ) -> Result<Rc<dyn ReadAt>, FilesError> {
+    fn payload(&mut self, name: &'static str, part: Rc<dyn ReadAt>, config: &mut String) -> Rc<dyn ReadAt> {
         let mut head = vec![0; narrow(part.len().min(0x200))];
-        part.read_at(0, &mut head)?;
-        let Some(mtk) = MtkHeader::parse(&head) else { return Ok(part) };
+        // A page beyond repair there hides this part, not the others.
+        if let Err(failed) = part.read_at(0, &mut head) {
+            self.doubts.push(format!("the start of {name}: {failed}"));
+            return part;
+        }
+        let Some(mtk) = MtkHeader::parse(&head) else { return part };
         config::mtk(name, &mtk, config);
         let payload = Part::new(part, mtk.header_bytes, mtk.payload_bytes);
         if payload.len() < mtk.payload_bytes {
@@ -138,7 +140,7 @@ impl BootFiles {
             self.doubts
                 .push(format!("MediaTek's header says that {name} has {bytes} bytes; {there} are there"));
         }
-        Ok(Rc::new(payload))
+        Rc::new(payload)
     }
 
     fn object(&self, id: u64) -> Result<&Object, FilesError> {
@@ -153,7 +155,7 @@ impl BootFiles {
             Content::Bytes(_) => None,
         })?;
         let archive = if now {
-            Some(archive.get_or_init(|| CpioFiles::of_payload(Rc::clone(bytes))))
+            Some(archive.get_or_init(|| CpioFiles::of_payload(Rc::clone(bytes), self.room.clone())))
         } else {
             archive.get()
         };
