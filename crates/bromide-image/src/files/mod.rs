@@ -12,6 +12,7 @@ mod history;
 mod main_bytes;
 mod open;
 mod replaced;
+mod squashfs;
 mod unpack;
 mod volumes;
 mod walk;
@@ -29,7 +30,9 @@ pub use history::History;
 pub use main_bytes::MainBytes;
 pub use open::{Known, open};
 pub use replaced::{Replaced, replaced_blocks};
+pub use squashfs::SquashFiles;
 pub use volumes::{Glance, Opener, Volumes};
+pub use volumes::{Opener, Volumes};
 pub use walk::{LONGEST_PATH, Left, Step, Walk};
 pub use yaffs2::{Yaffs2Files, yaffs2_form};
 

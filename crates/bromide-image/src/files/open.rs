@@ -18,7 +18,7 @@ use super::replaced::{Replaced, replaced_blocks};
 use super::unpack::Room;
 use super::volumes::Volumes;
 use super::yaffs2::{Yaffs2Files, yaffs2_form};
-use super::{BootFiles, CpioFiles, ExtFiles, Files, FilesError};
+use super::{BootFiles, CpioFiles, ExtFiles, Files, FilesError, SquashFiles};
 use crate::identify::{self, Form};
 use crate::map::{self, Map};
 use crate::read_at::{Part, ReadAt, ReadError};
@@ -134,6 +134,9 @@ fn plain(
     }
     if BootFiles::is_one(head) {
         return Ok(Some(Box::new(BootFiles::within(Rc::clone(main), room.clone())?)));
+    }
+    if SquashFiles::is_one(head) {
+        return Ok(Some(Box::new(SquashFiles::open(Rc::clone(main))?)));
     }
     // All of an archive is read to list it.
     if slow || !CpioFiles::is_one(head) {
