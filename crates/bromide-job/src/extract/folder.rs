@@ -19,7 +19,7 @@ use rustix::fs::{
 use rustix::io::{Errno, pwrite};
 
 use super::content::{Outcome, copy};
-use super::job::{DAMAGED, Item, Job, Target, Written, join};
+use super::job::{DAMAGED, Item, Job, PART, Target, Written, join};
 use super::remark::{ExtractError, What};
 
 /// Bytes read and written at once.
@@ -58,6 +58,11 @@ fn open_directory(at: impl AsFd, name: &[u8]) -> rustix::io::Result<OwnedFd> {
 
 fn failed(doing: &'static str, path: &[u8], error: impl Into<io::Error>) -> ExtractError {
     ExtractError::Io { doing, path: String::from_utf8_lossy(path).into_owned(), error: error.into() }
+}
+
+/// Whether a name may be what a file system refuses.
+fn is_of_the_name(error: Errno) -> bool {
+    matches!(error, Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG)
 }
 
 /// Whether nothing more can be written after this.
@@ -115,8 +120,8 @@ impl Folder {
         fstatvfs(&self.root).map_or(u64::MAX, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    /// Makes something under the item's name, or under another where that is taken: on some file systems names are
-    /// equal that differ here. Whether it could be made.
+    /// Makes something under the item's name, or under another where that is taken or refused: on some file systems
+    /// names are equal that differ here, or none at all. Whether it could be made.
     fn try_make(
         &self,
         item: &mut Item<'_>,
@@ -128,6 +133,7 @@ impl Folder {
             match how(self.at.as_fd(), &item.name) {
                 Err(Errno::EXIST) => item.rename(end),
                 Err(error) if is_final(error) => return Err(failed(doing, &item.path(), error)),
+                Err(error) if is_of_the_name(error) && item.spell_out(end) => {}
                 done => return Ok(done),
             }
         }
@@ -235,7 +241,7 @@ impl Folder {
         rustix::fs::chmodat(&self.at, name, self.mode(entry), AtFlags::SYMLINK_NOFOLLOW)
     }
 
-    /// Writes the bytes of a file into one that was just made.
+    /// Writes the bytes of a file into one that was just made and has its size already.
     fn fill(&mut self, job: &mut Job<'_>, item: &Item<'_>, file: &OwnedFd) -> Result<Outcome, ExtractError> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let outcome = copy(job, item.entry, &mut buffer, |mut at, mut bytes| {
@@ -250,9 +256,7 @@ impl Folder {
             Ok(())
         });
         self.buffer = buffer;
-        let outcome = outcome?;
-        ftruncate(file, item.entry.size).map_err(|e| failed("give its size to", &item.path(), e))?;
-        Ok(outcome)
+        outcome
     }
 
     /// Fills and dresses a file under its interim name, then gives it its own.
@@ -260,8 +264,19 @@ impl Folder {
         &mut self,
         job: &mut Job<'_>,
         item: &mut Item<'_>,
+        part: &[u8],
         file: &OwnedFd,
     ) -> Result<Option<Written>, ExtractError> {
+        match ftruncate(file, item.entry.size) {
+            Ok(()) => {}
+            Err(Errno::FBIG | Errno::INVAL) => {
+                let why = format!("it claims {} bytes, more than a file can have there", item.entry.size);
+                job.remark(item.stored, What::Refused(why));
+                let _ = unlinkat(&self.at, part, AtFlags::empty());
+                return Ok(None);
+            }
+            Err(error) => return Err(failed("give its size to", &item.path(), error)),
+        }
         let outcome = self.fill(job, item, file)?;
         self.dress(job, file.as_fd(), item.entry, item.stored);
         let identity = identity(file).map_err(|e| failed("look at", &item.path(), e))?;
@@ -269,9 +284,8 @@ impl Folder {
         if damaged {
             item.rename(end);
         }
-        let part = item.part.to_vec();
-        if !self.make(job, item, end, "name", |at, name| rename_new(at, &part, name))? {
-            let _ = unlinkat(&self.at, &part[..], AtFlags::empty());
+        if !self.make(job, item, end, "name", |at, name| rename_new(at, part, name))? {
+            let _ = unlinkat(&self.at, part, AtFlags::empty());
             return Ok(None);
         }
         job.summary.bytes += outcome.bytes;
@@ -336,11 +350,18 @@ impl Target for Folder {
 
     fn file(&mut self, job: &mut Job<'_>, item: &mut Item<'_>) -> Result<Option<Written>, ExtractError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&self.at, item.part, flags, Mode::RUSR | Mode::WUSR)
-            .map_err(|e| failed("make a file for", &item.path(), e))?;
-        let done = self.finish(job, item, &file);
+        let (mut part, mut tries) = (item.part.to_vec(), TRIES);
+        let file = loop {
+            match openat(&self.at, &part[..], flags, Mode::RUSR | Mode::WUSR) {
+                Ok(file) => break file,
+                // A file system where names are equal that differ here.
+                Err(Errno::EXIST) if tries > 0 => (part, tries) = (item.names.take(PART, b""), tries - 1),
+                Err(error) => return Err(failed("make a file for", &item.path(), error)),
+            }
+        };
+        let done = self.finish(job, item, &part, &file);
         if done.is_err() {
-            let _ = unlinkat(&self.at, item.part, AtFlags::empty()); // the error told is the first
+            let _ = unlinkat(&self.at, &part[..], AtFlags::empty()); // the error told is the first
         }
         done
     }
@@ -375,6 +396,7 @@ impl Target for Folder {
                 }
                 Err(Errno::EXIST) => item.rename(end),
                 Err(error) if is_final(error) => return Err(io(error.into())),
+                Err(error) if is_of_the_name(error) && item.spell_out(end) => {}
                 // No hard links there, or none more: the file is written once more.
                 Err(error) => {
                     job.attribute(item.stored, "hard links", error);

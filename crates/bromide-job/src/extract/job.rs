@@ -1,17 +1,18 @@
 //! The way through a tree: every directory before what is in it, every object under a name that can be written,
 //! further names of a file as links to the first.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::vec;
 
 use bromide_image::files::{Entry, Files, Kind, LONGEST_PATH, Left, Walk};
 
 use super::content::stored_bytes;
-use super::name::Names;
+use super::name::{Names, portable};
 use super::remark::{ExtractError, Remark, Summary, Tell, Told, What};
 
 /// Name of a file that is not whole yet.
-const PART: &[u8] = b".bromide-part";
+pub(super) const PART: &[u8] = b".bromide-part";
 
 /// One extraction.
 pub(super) struct Job<'a> {
@@ -34,6 +35,8 @@ pub(super) struct Item<'a> {
     pub(super) parent: &'a [u8],
     /// Name it shall have.
     pub(super) name: Vec<u8>,
+    /// What other names of it begin with.
+    wanted: Cow<'a, [u8]>,
     /// All names of that directory.
     pub(super) names: &'a mut Names,
     /// A name in it that nothing else has.
@@ -66,7 +69,17 @@ pub(super) trait Target {
     fn special(&mut self, job: &mut Job<'_>, item: &mut Item<'_>) -> Result<(), ExtractError>;
 }
 
-impl Item<'_> {
+impl<'a> Item<'a> {
+    pub(super) fn new(
+        entry: &'a Entry,
+        (stored, parent): (&'a [u8], &'a [u8]),
+        name: Vec<u8>,
+        names: &'a mut Names,
+        part: &'a [u8],
+    ) -> Self {
+        Self { entry, stored, parent, name, wanted: Cow::Borrowed(&entry.name), names, part }
+    }
+
     /// Path below the start.
     pub(super) fn path(&self) -> Vec<u8> {
         join(self.parent, &self.name)
@@ -74,7 +87,18 @@ impl Item<'_> {
 
     /// Another name, as this one is taken.
     pub(super) fn rename(&mut self, end: &[u8]) {
-        self.name = self.names.take(&self.entry.name, end);
+        self.name = self.names.take(&self.wanted, end);
+    }
+
+    /// Another name, as this one is none where it shall be written. Whether there is one.
+    pub(super) fn spell_out(&mut self, end: &[u8]) -> bool {
+        let before = self.wanted.clone();
+        self.wanted = Cow::Owned(portable(&before));
+        let another = self.wanted != before;
+        if another {
+            self.rename(end);
+        }
+        another
     }
 }
 
@@ -170,7 +194,7 @@ pub(super) fn run(
     if start.kind != Kind::Directory {
         let mut names = Names::default();
         let (name, part) = (names.take(&start.name, b""), names.take(PART, b""));
-        let item = Item { entry: start, stored, parent: b"", name, names: &mut names, part: &part };
+        let item = Item::new(start, (stored, b""), name, &mut names, &part);
         return put(job, target, item, &mut firsts);
     }
     let mut levels = vec![Level::open(job, start.clone(), stored.to_vec(), Vec::new())];
@@ -183,7 +207,7 @@ pub(super) fn run(
         };
         let stored = join(&level.stored, &entry.name);
         let Level { path: parent, names, part, .. } = level;
-        let mut item = Item { entry: &entry, stored: &stored, parent, name, names, part };
+        let mut item = Item::new(&entry, (&stored, parent), name, names, part);
         if entry.kind != Kind::Directory {
             put(job, target, item, &mut firsts)?;
         } else if stored.len() > LONGEST_PATH {
@@ -252,7 +276,8 @@ fn put_file(
     let Some(written) = target.file(job, item)? else { return Ok(false) };
     job.summary.files += 1;
     let damaged = written.damaged;
-    firsts.entry(entry.id).or_insert(written);
+    // Where the first takes no more links, the next names are links to this one.
+    firsts.insert(entry.id, written);
     Ok(damaged)
 }
 

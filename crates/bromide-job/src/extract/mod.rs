@@ -92,25 +92,36 @@ pub fn to_tar_file(
     tell: &mut Tell<'_>,
     stop: &dyn Fn() -> bool,
 ) -> Result<Summary, ExtractError> {
+    let io = |doing, path: &Path, error| ExtractError::Io { doing, path: path.display().to_string(), error };
+    in_new_file(path, io, |file| {
+        let mut out = BufWriter::with_capacity(1 << 20, file);
+        to_tar(start, &mut out, tell, stop)
+    })
+}
+
+/// Makes a new file that has its name only when `write` has written all of it: until then it is called `NAME.part`, and
+/// after a failure it is removed. Nothing is replaced.
+///
+/// # Errors
+/// Of `write`, or what `io` makes of the system's: what was tried, with which file, and why not.
+pub fn in_new_file<T, E>(
+    path: &Path,
+    io: impl Fn(&'static str, &Path, io::Error) -> E,
+    write: impl FnOnce(&File) -> Result<T, E>,
+) -> Result<T, E> {
     let part = with_suffix(path, ".part");
-    let io = |doing, path: &Path| {
-        let path = path.display().to_string();
-        move |error: io::Error| ExtractError::Io { doing, path, error }
-    };
     if path.symlink_metadata().is_ok() {
-        return Err(io("make", path)(io::ErrorKind::AlreadyExists.into()));
+        return Err(io("make", path, io::ErrorKind::AlreadyExists.into()));
     }
-    let file = File::options().write(true).create_new(true).open(&part).map_err(io("make", &part))?;
-    let mut out = BufWriter::with_capacity(1 << 20, &file);
-    let written = to_tar(start, &mut out, tell, stop);
-    drop(out);
-    let done = written.and_then(|summary| {
-        file.sync_all().map_err(io("write", &part))?;
-        rename_new(&part, path).map_err(io("rename", &part))?;
-        Ok(summary)
+    let made = File::options().write(true).create_new(true).open(&part);
+    let file = made.map_err(|e| io("make", &part, e))?;
+    let done = write(&file).and_then(|done| {
+        file.sync_all().map_err(|e| io("write", &part, e))?;
+        rename_new(&part, path).map_err(|e| io("name", path, e))?;
+        Ok(done)
     });
     if done.is_err() {
-        let _ = fs::remove_file(&part); // half an archive is of no use to anybody
+        let _ = fs::remove_file(&part); // half a file is of no use to anybody
     }
     done
 }

@@ -3,7 +3,9 @@
 //!
 //! A name that Unix allows stays as it is, byte by byte, UTF-8 or not. A `/` becomes `%2F`, a zero byte `%00`, `.` and
 //! `..` become `%2E` and `%2E%2E`, an empty name `%`, a name of more than 255 bytes is cut and ends in `%..`. Of
-//! several equal names all but one get `~2`, `~3` and so on; names that need no change have the first choice.
+//! several equal names all but one get `~2`, `~3` and so on; names that need no change have the first choice. Where a
+//! file system takes fewer names than Unix does, what it refuses is spelled in letters all of them take
+//! ([`portable`]).
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +15,15 @@ use bromide_image::files::{Entry, Files};
 /// Bytes of the longest name Unix systems take.
 pub const LONGEST: usize = 255;
 
+/// Bytes of a name that every file system takes; eCryptfs, the strictest, takes 143.
+const SHORT: usize = 120;
+
+/// Bytes that names share before they count as candidates for the same numbers: what a number leaves of a long name.
+const SHARED: usize = 200;
+
+/// Names an honest directory may hold twice, as after a power cut. Of more, the first of each is the one to be found.
+const MOST_TWICE: usize = 256;
+
 /// End of a name that was cut.
 const CUT: &[u8] = b"%..";
 
@@ -20,8 +31,8 @@ const CUT: &[u8] = b"%..";
 #[derive(Debug, Default)]
 pub struct Names {
     taken: BTreeSet<Vec<u8>>,
-    /// Number to try next for a name that was wanted before.
-    next: BTreeMap<Vec<u8>, u32>,
+    /// Number to try next for a name that was wanted before: its beginning, and its end.
+    next: BTreeMap<(Vec<u8>, Vec<u8>), u32>,
 }
 
 impl Names {
@@ -36,15 +47,16 @@ impl Names {
         for entry in &entries {
             *count.entry(&entry.name).or_insert(0) += 1;
         }
-        // What a phone finds under a name keeps it.
+        // What a phone finds under a name keeps it. To ask for every name takes a hostile directory too long.
+        count.retain(|_, count| *count > 1);
+        let twice: BTreeMap<&[u8], Option<u64>> = count
+            .into_keys()
+            .take(MOST_TWICE)
+            .map(|name| (name, files.child(directory, name).ok().flatten().map(|it| it.id)))
+            .collect();
         let found: Vec<bool> = entries
             .iter()
-            .map(|entry| {
-                count.get(&entry.name[..]).is_none_or(|count| *count == 1)
-                    || files
-                        .child(directory, &entry.name)
-                        .is_ok_and(|it| it.is_some_and(|it| it.id == entry.id))
-            })
+            .map(|entry| twice.get(&entry.name[..]).is_none_or(|found| *found == Some(entry.id)))
             .collect();
         let mut names: Vec<Vec<u8>> = vec![Vec::new(); entries.len()];
         let plain = |name: &[u8]| matches!(writable(name), Cow::Borrowed(_));
@@ -64,7 +76,8 @@ impl Names {
         let base = writable(name);
         let mut made = fitting(&base, end);
         if self.taken.contains(&made) {
-            let key = made.clone();
+            // Long names are alike once they are cut: they share one count, or a crowd of them would try for hours.
+            let key = (base.get(..SHARED).unwrap_or(&base).to_vec(), end.to_vec());
             let mut number = self.next.get(&key).copied().unwrap_or(2);
             while self.taken.contains(&made) {
                 made = fitting(&base, &[format!("~{number}").as_bytes(), end].concat());
@@ -103,6 +116,27 @@ pub fn writable(name: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(made)
 }
 
+/// A name of letters, digits and a few signs that any file system takes: every other byte is written as `%` and its
+/// two digits, and what is longer than most is cut and ends in `%..`.
+#[must_use]
+pub fn portable(name: &[u8]) -> Vec<u8> {
+    let mut made = Vec::new();
+    for (at, byte) in name.iter().enumerate() {
+        let taken = matches!(byte, b'.' if at > 0 && at + 1 < name.len())
+            || byte.is_ascii_alphanumeric()
+            || b"-_~+,=@%".contains(byte);
+        let mut piece = vec![*byte];
+        if !taken {
+            piece = format!("%{byte:02X}").into_bytes();
+        }
+        if made.len() + piece.len() > SHORT - CUT.len() && at + 1 < name.len() {
+            return [&made[..], CUT].concat();
+        }
+        made.extend(piece);
+    }
+    if made.is_empty() { b"%".to_vec() } else { made }
+}
+
 /// A name with this end, cut before it where both are too long; no character is cut in two.
 fn fitting(name: &[u8], end: &[u8]) -> Vec<u8> {
     let room = LONGEST.saturating_sub(end.len());
@@ -117,6 +151,8 @@ fn fitting(name: &[u8], end: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     #[test]
@@ -152,6 +188,46 @@ mod tests {
         assert_eq!(names.take(b"a", b".damaged"), b"a~2.damaged");
         assert_eq!(names.take(b"a~3", b""), b"a~3");
         assert_eq!(names.take(b"a", b""), b"a~4");
+    }
+
+    #[test]
+    fn a_portable_name_is_ascii_and_short() {
+        for (name, made) in [
+            (&b"lib.so"[..], &b"lib.so"[..]),
+            (b"a:b?c", b"a%3Ab%3Fc"),
+            (b".hidden.", b"%2Ehidden%2E"),
+            (b"\xff\xfe \\", b"%FF%FE%20%5C"),
+            (b"..", b"%2E%2E"),
+            (b"a/b\0", b"a%2Fb%00"),
+            (b"", b"%"),
+        ] {
+            assert_eq!(portable(name), made, "{}", name.escape_ascii());
+        }
+        for length in 100..400 {
+            for byte in [b'n', 0xFF] {
+                let made = portable(&vec![byte; length]);
+                assert!(made.len() <= SHORT && made.is_ascii(), "{length}");
+                assert_eq!(
+                    made.ends_with(CUT),
+                    length > if byte == b'n' { SHORT - CUT.len() + 1 } else { 40 }
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn long_names_that_differ_at_their_ends_are_numbered_in_a_moment() {
+        let mut names = Names::default();
+        let begun = Instant::now();
+        for _ in 0..2 {
+            for last in 0..20_000_u32 {
+                let name = [&[b'n'; 251][..], format!("{last:04x}").as_bytes()].concat();
+                let made = names.take(&name, b"");
+                assert!(made.len() <= LONGEST);
+            }
+        }
+        assert_eq!(names.taken.len(), 40_000, "each is another");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     }
 
     #[test]
