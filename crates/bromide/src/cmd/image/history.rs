@@ -2,13 +2,13 @@
 
 mod gone;
 
-use std::fs::{self, File};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use bromide_image::files::{self, Entry, Files, FilesError, Kind, Walk, lookup};
 use bromide_image::yaffs2::read::{Event as Happened, Version};
 use bromide_job::event::Event;
+use bromide_job::extract::in_new_file;
 use bromide_link::Cancel;
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -28,12 +28,14 @@ const STEP: usize = 1 << 20;
 
 /// List earlier versions and deleted files of a YAFFS2 partition, and get them back
 ///
-/// YAFFS2 writes every change to a new place and erases old ones only when it needs the room, so that a used
-/// partition has old versions and deleted files. Without PATH: the deleted files, and the files with more than one
-/// version. With PATH, which may be a deleted file's: its versions, newest first.
+/// YAFFS2 writes every change to a new place and erases old ones only when it needs the room, so that
+/// a used partition has old versions and deleted files. Without PATH: the deleted files, and the
+/// files with more than one version. With PATH, which may be a deleted file's: its versions, newest
+/// first.
 ///
-/// Blocks that were erased since take parts of a version with them without a trace; those parts read as zeros. How
-/// many bytes of a version are stored is told; a file with holes of its own looks the same.
+/// Blocks that were erased since take parts of a version with them without a trace; those parts read
+/// as zeros. How many bytes of a version are stored is told; a file with holes of its own looks the
+/// same.
 ///
 /// Examples:
 ///
@@ -304,16 +306,17 @@ fn save(
             opened.failed(&format!("this version claims {} bytes, more than a file can have", content.size))
         );
     }
-    let io = |e: io::Error| {
-        let advice = if e.kind() == io::ErrorKind::AlreadyExists { "name another file" } else { "" };
-        Failure::new("file/io", exit::FAILED, format!("{}: {e}", file.display()), advice)
+    let refused = |doing: &str, path: &Path, e: io::Error| {
+        let (code, advice) = match e.kind() {
+            ErrorKind::AlreadyExists => ("file/exists", "name another file, or remove it first"),
+            ErrorKind::StorageFull => ("file/disk-full", "make room, or name a file on another disk"),
+            ErrorKind::NotFound => ("file/no-folder", "make the folder it shall be in first"),
+            _ => ("file/io", ""),
+        };
+        Failure::new(code, exit::FAILED, format!("cannot {doing} {}: {e}", path.display()), advice)
     };
-    if file.symlink_metadata().is_ok() {
-        return Err(io(io::ErrorKind::AlreadyExists.into()));
-    }
-    let part = file.with_added_extension("part");
-    let mut out = File::options().write(true).create_new(true).open(&part).map_err(io)?;
-    let mut copy = || {
+    in_new_file(file, refused, |mut out| {
+        let io = |e| refused("write", file, e);
         let (mut at, mut buffer) = (0, vec![0; STEP]);
         // Holes stay holes.
         while let Some(stored) = history.content_stored(&content, at) {
@@ -326,14 +329,8 @@ fn save(
                 .map_err(io)?;
             at = stored.start + len.max(1) as u64;
         }
-        out.set_len(content.size).map_err(io)?;
-        out.sync_all().map_err(io)?;
-        fs::rename(&part, file).map_err(io)
-    };
-    if let Err(failure) = copy() {
-        let _ = fs::remove_file(&part); // half a version is of no use to anybody
-        return Err(failure);
-    }
+        out.set_len(content.size).map_err(io)
+    })?;
     let missing = content.size - history.stored_content(&content).min(content.size);
     if missing != 0 {
         front.tell(&Event::Warning(&format!(
