@@ -17,9 +17,10 @@ use crate::report::{Failure, exit};
 
 /// Mount the files of a partition's image, read-only (Linux)
 ///
-/// Until Ctrl-C, or fusermount3 -u DIR, the files are there for every program of yours, and for nobody else's. Devices
-/// and set-user-id bits have no effect. What cannot be read gives an input/output error; names that cannot be shown
-/// are changed as by image extract, and a file that may be wrong is called NAME.damaged.
+/// Until Ctrl-C, or fusermount3 -u DIR, the files are there for every program of yours, and for
+/// nobody else's. Devices and set-user-id bits have no effect. What cannot be read gives an
+/// input/output error; names that cannot be shown are changed as by image extract, and a file that
+/// may be wrong is called NAME.damaged.
 ///
 /// Example:
 ///
@@ -77,7 +78,13 @@ pub(crate) fn mount(args: &Mount, front: &mut Front, cancel: &Cancel) -> Result<
         Failure::new(code, exit::FAILED, format!("{}: {what}", directory.display()), advice)
     };
     let empty = "name an empty folder; mkdir makes one";
-    let mut inside = std::fs::read_dir(directory).map_err(|e| failure("file/io", e.to_string(), empty))?;
+    let mut inside = std::fs::read_dir(directory).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotConnected => {
+            let advice = format!("fusermount3 -u {} takes it away", directory.display());
+            failure("file/io", "a program that was killed left a mount there".to_owned(), &advice)
+        }
+        _ => failure("file/io", e.to_string(), empty),
+    })?;
     if inside.next().is_some() {
         return Err(failure("file/exists", "not empty".to_owned(), empty));
     }
@@ -103,6 +110,10 @@ pub(crate) fn mount(args: &Mount, front: &mut Front, cancel: &Cancel) -> Result<
     Ok(())
 }
 
+/// What to do where the system does not let this user mount there.
+#[cfg(target_os = "linux")]
+const NOT_ALLOWED: &str = "mount at a folder of your own, or as root where FUSE is root's alone";
+
 /// What to do where mounting failed.
 #[cfg(target_os = "linux")]
 fn advice(error: &std::io::Error) -> (&'static str, String) {
@@ -113,18 +124,18 @@ fn advice(error: &std::io::Error) -> (&'static str, String) {
             "modprobe fuse as root; a container needs the device passed through (--device /dev/fuse)";
         return (advice, "this system has no /dev/fuse".to_owned());
     }
+    let what = format!("cannot mount: {}", error.to_string().trim());
     match error.kind() {
         ErrorKind::NotFound => (
             "install the package fuse3",
             "the program fusermount3 is missing, which only root needs not".to_owned(),
         ),
-        ErrorKind::PermissionDenied => (
-            "mount at a folder of your own, or as root where FUSE is root's alone",
-            format!("cannot mount: {error}"),
-        ),
+        ErrorKind::PermissionDenied => (NOT_ALLOWED, what),
         ErrorKind::ResourceBusy => {
             ("name another folder", "something is mounted there, or uses it".to_owned())
         }
-        _ => ("bromide image extract needs no mounting", format!("cannot mount: {error}")),
+        // What fusermount3 says.
+        _ if what.contains("access") || what.contains("permitted") => (NOT_ALLOWED, what),
+        _ => ("bromide image extract needs no mounting", what),
     }
 }

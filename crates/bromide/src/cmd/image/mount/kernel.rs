@@ -63,13 +63,14 @@ impl Mounted {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
-        // Programs that still use it get errors from now on; only root may do that directly.
-        let detached = unmount(&self.directory, UnmountFlags::DETACH);
-        let Self { session, questions, .. } = self;
-        // Whoever still waits for an answer is let go.
+        let Self { session, questions, directory } = self;
+        // Whoever still waits for an answer is let go; who asks later gets an error when this program has ended.
         drop(questions);
-        if detached.is_err() {
-            let _ = session.umount_and_join(); // by fusermount3, which has told what hinders it
+        // It goes at once, used or not. Only root may do that directly.
+        if unmount(&directory, UnmountFlags::DETACH).is_ok() {
+            std::mem::forget(session); // it would unmount what is below, too
+        } else {
+            drop(session); // by fusermount3 -u -z
         }
     }
 }

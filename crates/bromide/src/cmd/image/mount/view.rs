@@ -38,23 +38,29 @@ impl<'a> View<'a> {
         Self { files, root, parents: HashMap::from([(root, root)]), kept: HashMap::new(), entries_kept: 0 }
     }
 
-    /// Inode of an id and id of an inode: the same, but that the root's is 1 and 0 is none.
-    fn swap(&self, number: u64) -> u64 {
-        match number {
-            0 => u64::MAX,
-            u64::MAX => 0,
-            number if number == self.root => ROOT,
+    /// An object's inode: its id, but that the root's is 1 and 0 is none.
+    fn inode(&self, id: u64) -> INodeNo {
+        INodeNo(match id {
+            id if id == self.root => ROOT,
+            // The root has left its place to whoever is driven from it.
+            ROOT if self.root != 0 => self.root,
+            0 | ROOT => u64::MAX,
+            id => id,
+        })
+    }
+
+    /// The object of an inode.
+    fn id(&self, inode: INodeNo) -> u64 {
+        match inode.0 {
             ROOT => self.root,
-            number => number,
+            inode if inode == self.root => ROOT,
+            u64::MAX => u64::from(self.root == 0),
+            inode => inode,
         }
     }
 
-    fn inode(&self, id: u64) -> INodeNo {
-        INodeNo(self.swap(id))
-    }
-
     fn entry(&self, inode: INodeNo) -> Result<Entry, Errno> {
-        self.files.entry(self.swap(inode.0)).map_err(|_| Errno::EIO)
+        self.files.entry(self.id(inode)).map_err(|_| Errno::EIO)
     }
 
     /// What is shown in a directory.
@@ -90,7 +96,7 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn lookup(&mut self, parent: INodeNo, name: &[u8]) -> Result<FileAttr, Errno> {
-        let inside = self.inside(self.swap(parent.0))?;
+        let inside = self.inside(self.id(parent))?;
         let at = inside.binary_search_by(|it| it.0.as_slice().cmp(name)).map_err(|_| Errno::ENOENT)?;
         inside.get(at).map(|(_, entry)| self.attributes(entry)).ok_or(Errno::ENOENT)
     }
@@ -105,7 +111,7 @@ impl<'a> View<'a> {
         directory: INodeNo,
         at: usize,
     ) -> Result<Option<(INodeNo, FileType, Vec<u8>)>, Errno> {
-        let id = self.swap(directory.0);
+        let id = self.id(directory);
         let inside = self.inside(id)?;
         Ok(match at {
             0 => Some((directory, FileType::Directory, b".".to_vec())),
@@ -120,7 +126,7 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn readlink(&self, inode: INodeNo) -> Result<Vec<u8>, Errno> {
-        self.files.target(self.swap(inode.0)).map_err(|_| Errno::EIO)
+        self.files.target(self.id(inode)).map_err(|_| Errno::EIO)
     }
 
     /// Whether a file may be opened.
@@ -132,13 +138,13 @@ impl<'a> View<'a> {
     pub(super) fn read(&self, inode: INodeNo, offset: u64, size: u32) -> Result<Vec<u8>, Errno> {
         let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
         // Half an answer would be taken for the end of the file.
-        let len = self.files.read(self.swap(inode.0), offset, &mut bytes).map_err(|_| Errno::EIO)?;
+        let len = self.files.read(self.id(inode), offset, &mut bytes).map_err(|_| Errno::EIO)?;
         bytes.truncate(len);
         Ok(bytes)
     }
 
     pub(super) fn xattrs(&self, inode: INodeNo) -> Result<Vec<Xattr>, Errno> {
-        self.files.xattrs(self.swap(inode.0)).map_err(|_| Errno::EIO)
+        self.files.xattrs(self.id(inode)).map_err(|_| Errno::EIO)
     }
 
     /// Blocks of 512 bytes that are stored.
