@@ -17,8 +17,8 @@ use crate::report::{Failure, exit};
 
 /// Find files of a partition's image
 ///
-/// Lists the paths below PATH that meet all conditions, a line each; names that would steer a terminal are escaped.
-/// Links are not followed.
+/// Lists the paths below PATH that meet all conditions, a line each; names that would steer a
+/// terminal are escaped. Links are not followed.
 ///
 /// Examples:
 ///
@@ -39,7 +39,7 @@ pub(crate) struct Find {
     /// It is a file of more bytes (0x.. or decimal, K, M, G)
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(crate) larger: Option<u64>,
-    /// It was changed on this day or later (UTC), as 2013-04-03, or after this second since 1970
+    /// It was changed on this day or later (UTC), as 2013-04-03; or seconds since 1970
     #[arg(long, value_name = "DATE", value_parser = moment, allow_hyphen_values = true)]
     pub(crate) newer: Option<i64>,
     /// Paths as they are stored, each with a zero byte behind it (for xargs -0)
@@ -147,6 +147,15 @@ fn moment(text: &str) -> Result<i64, String> {
     }
     let parts: Vec<i64> = text.split('-').map(str::parse).collect::<Result<_, _>>().map_err(|_| wrong())?;
     let [year @ 1..=9999, month @ 1..=12, day @ 1..=31] = parts[..] else { return Err(wrong()) };
+    let leap = i64::from(year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
+    let last = match month {
+        2 => 28 + leap,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    if day > last {
+        return Err(wrong());
+    }
     // Years are counted from March on, so that the leap day is the last of its year.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let day_of_year = (153 * month + 2) / 5 + day - 1;
@@ -156,6 +165,9 @@ fn moment(text: &str) -> Result<i64, String> {
 
 #[cfg(test)]
 mod tests {
+    use bromide_image::files::Time;
+    use clap::FromArgMatches as _;
+
     use super::*;
 
     #[test]
@@ -171,8 +183,86 @@ mod tests {
         ] {
             assert_eq!(moment(text), Ok(seconds), "{text}");
         }
-        for text in ["", "2013", "2013-04", "2013-13-01", "2013-00-01", "x-1-1", "2013-04-03T00:00"] {
-            assert!(text == "2013" || moment(text).is_err(), "{text}");
+        for text in ["", "2013-04", "2013-13-01", "2013-00-01", "x-1-1", "2013-04-03T00:00", "2013-04-00"] {
+            assert!(moment(text).is_err(), "{text}");
+        }
+        for text in ["2013-02-29", "1900-02-29", "2013-04-31", "2013-01-32", "10000-01-01", "-1-01-01"] {
+            assert!(moment(text).is_err(), "{text}");
+        }
+    }
+
+    fn entry(name: &[u8], kind: Kind, size: u64, seconds: i64) -> Entry {
+        let time = Time { seconds, nanos: 0 };
+        Entry {
+            id: 7,
+            name: name.to_vec(),
+            kind,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            size,
+            accessed: time,
+            modified: time,
+            changed: Time::default(),
+            names: 1,
+            device: (0, 0),
+        }
+    }
+
+    /// The conditions of a command line.
+    fn conditions(words: &[&str]) -> Find {
+        let command = Find::augment_args(clap::Command::new("find"));
+        let all = ["find", "system.img"].iter().chain(words);
+        Find::from_arg_matches(&command.try_get_matches_from(all).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_object_has_to_meet_every_condition() {
+        let file = entry(b"a.apk", Kind::File, 5000, 1_364_947_200);
+        for (words, met) in [
+            (&[][..], true),
+            (&["--name", "*.apk"], true),
+            (&["--name", "apk"], false),
+            (&["--name", "A.APK"], false),
+            (&["--type", "f"], true),
+            (&["--type", "d"], false),
+            (&["--larger", "4999"], true),
+            (&["--larger", "5000"], false),
+            (&["--larger", "0x1000"], true),
+            (&["--larger", "1M"], false),
+            (&["--newer", "2013-04-03"], true),
+            (&["--newer", "2013-04-04"], false),
+            (&["--newer", "1364947200"], true),
+            (&["--newer", "1364947201"], false),
+            (&["--newer", "-1"], true),
+            (&["--name", "*.apk", "--type", "f", "--larger", "1K"], true),
+            (&["--name", "*.apk", "--type", "l", "--larger", "1K"], false),
+        ] {
+            assert_eq!(meets(&conditions(words), &file), met, "{words:?}");
+        }
+        // Directories and links have no size of their own to speak of.
+        for kind in [Kind::Directory, Kind::Symlink, Kind::BlockDevice] {
+            assert!(!meets(&conditions(&["--larger", "0"]), &entry(b"x", kind, 9, 0)));
+        }
+        assert!(!meets(&conditions(&["--newer", "0"]), &entry(b"x", Kind::File, 9, -1)), "before 1970");
+    }
+
+    #[test]
+    fn every_kind_has_its_letter_and_no_other() {
+        let kinds = [
+            ("f", Kind::File),
+            ("d", Kind::Directory),
+            ("l", Kind::Symlink),
+            ("c", Kind::CharacterDevice),
+            ("b", Kind::BlockDevice),
+            ("p", Kind::Pipe),
+            ("s", Kind::Socket),
+        ];
+        for (letter, wanted) in kinds {
+            for (_, kind) in kinds {
+                let met = meets(&conditions(&["--type", letter]), &entry(b"x", kind, 0, 0));
+                assert_eq!(met, kind == wanted, "{letter} {kind:?}");
+            }
         }
     }
 }

@@ -82,11 +82,74 @@ mod tests {
             ("\\*", "*", true),
             ("\\*", "a", false),
             ("lib[", "lib[", true),
+            ("[^a]", "b", true),
+            ("[^a]", "a", false),
+            ("[!]]", "a", true),
+            ("[!]]", "]", false),
+            ("[c-a]", "b", false),
+            ("[a-cx-z]", "y", true),
+            ("[a-cx-z]", "m", false),
+            ("[-a]", "-", true),
+            ("[*]", "*", true),
+            ("[*]", "a", false),
+            ("a\\", "a\\", true),
+            ("\\[a]", "[a]", true),
+            ("\\\\", "\\", true),
+            ("**", "", true),
+            ("*?", "", false),
+            (".*", ".hidden", true),
+            ("*", ".hidden", true),
+            ("*/b", "a/b", true),
         ] {
             assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), like, "{pattern} {name}");
         }
         assert!(matches(b"a*\xff", b"a\xfe\xff"));
         let long = [b'a'; 4096];
         assert!(!matches(&b"*a".repeat(200), &long[..150]), "in a moment");
+    }
+
+    /// The same by its definition, without a thought about time. Knows no sets.
+    fn by_definition(pattern: &[u8], name: &[u8]) -> bool {
+        match (pattern, name) {
+            ([], _) => name.is_empty(),
+            ([b'*', rest @ ..], _) => (0..=name.len()).any(|at| by_definition(rest, &name[at..])),
+            ([b'?', rest @ ..], [_, name @ ..]) => by_definition(rest, name),
+            ([b'\\', it, rest @ ..] | [it, rest @ ..], [byte, name @ ..]) => {
+                it == byte && by_definition(rest, name)
+            }
+            _ => false,
+        }
+    }
+
+    fn all(letters: &[u8], longest: usize) -> Vec<Vec<u8>> {
+        let mut all = vec![Vec::new()];
+        let mut from = 0;
+        for _ in 0..longest {
+            let until = all.len();
+            for at in from..until {
+                all.extend(
+                    letters.iter().map(|letter| [&all[at][..], &[*letter]].concat()).collect::<Vec<_>>(),
+                );
+            }
+            from = until;
+        }
+        all
+    }
+
+    #[test]
+    fn every_short_pattern_is_like_what_its_definition_says() {
+        let names = all(b"ab", 5);
+        for pattern in all(b"ab*?\\", 5) {
+            for name in &names {
+                let like = by_definition(&pattern, name);
+                assert_eq!(
+                    matches(&pattern, name),
+                    like,
+                    "{} {}",
+                    pattern.escape_ascii(),
+                    name.escape_ascii()
+                );
+            }
+        }
     }
 }
