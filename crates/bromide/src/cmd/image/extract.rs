@@ -22,16 +22,17 @@ const MOST_LINES: usize = 100;
 
 /// Extract the files of a partition's image
 ///
-/// Modes, times, links, holes and user.* attributes are kept; as root also owners, devices, pipes and all other
-/// attributes. Others than root lose the set-user-id and set-group-id bits, unless --keep-suid is given. Sockets
-/// are left out.
+/// Modes, times, links, holes and user.* attributes are kept; as root also owners, devices, pipes and
+/// all other attributes. Others than root lose the set-user-id and set-group-id bits, unless
+/// --keep-suid is given. Sockets are left out.
 ///
-/// Nothing is written outside of the folder, through a link or over something that exists. Links are written as
-/// they are stored: they may lead anywhere, so mind them when you use the files. Names that cannot be written are
-/// changed: / becomes %2F, .. becomes %2E%2E, and of equal names one is called NAME~2.
+/// Nothing is written outside of the folder, through a link or over something that exists. Links are
+/// written as they are stored: they may lead anywhere, so mind them when you use the files. Names
+/// that cannot be written are changed: / becomes %2F, .. becomes %2E%2E, and of equal names one is
+/// called NAME~2.
 ///
-/// A file with a page beyond repair, or that may be wrong for another reason, is called NAME.damaged; where bytes
-/// are missing there are zeros. The exit code is then 1.
+/// A file with a page beyond repair, or that may be wrong for another reason, is called NAME.damaged;
+/// where bytes are missing there are zeros. The exit code is then 1.
 ///
 /// Examples:
 ///
