@@ -450,3 +450,83 @@ impl Target for Folder {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use bromide_image::files::Kind;
+
+    use super::super::name::Names;
+    use super::*;
+
+    fn entry(name: &[u8]) -> Entry {
+        let time = Time::default();
+        Entry {
+            id: 2,
+            name: name.to_vec(),
+            kind: Kind::File,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            size: 0,
+            accessed: time,
+            modified: time,
+            changed: time,
+            names: 1,
+            device: (0, 0),
+        }
+    }
+
+    /// The names tried until a file system that takes only some of them has the object, or none.
+    fn tried(name: &[u8], takes: impl Fn(&[u8]) -> rustix::io::Result<()>) -> (Vec<String>, bool) {
+        let around = tempfile::tempdir().unwrap();
+        let folder = Folder::open(&around.path().join("folder"), false).unwrap();
+        let (entry, mut names, tried) = (entry(name), Names::default(), RefCell::new(Vec::new()));
+        let first = names.take(name, b"");
+        let mut item = Item::new(&entry, (name, b""), first, &mut names, b".part");
+        let made = folder.try_make(&mut item, b".end", "make it", |_, name| {
+            tried.borrow_mut().push(String::from_utf8_lossy(name).into_owned());
+            takes(name)
+        });
+        (tried.into_inner(), made.unwrap().is_ok())
+    }
+
+    #[test]
+    fn a_name_that_is_refused_is_spelled_out() {
+        let strict = |name: &[u8]| match name {
+            name if name.len() > 143 => Err(Errno::NAMETOOLONG),
+            name if name.contains(&b':') => Err(Errno::INVAL),
+            name => std::str::from_utf8(name).map(drop).map_err(|_| Errno::ILSEQ),
+        };
+        let names = |all: &[&str]| (all.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>(), true);
+        assert_eq!(tried(b"a.txt", strict), names(&["a.txt"]));
+        assert_eq!(tried(b"a:b", strict), names(&["a:b", "a%3Ab.end"]));
+        assert_eq!(tried(b"\xff", strict), names(&["\u{fffd}", "%FF.end"]));
+        let (long, made) = tried(&[b'n'; 200], strict);
+        assert!(made && long.len() == 2 && long.last().is_some_and(|it| it.ends_with("%...end")), "{long:?}");
+    }
+
+    #[test]
+    fn what_is_refused_under_any_name_is_given_up() {
+        let (all, made) = tried(b"a:b", |_| Err(Errno::INVAL));
+        assert_eq!((all.len(), made), (2, false), "{all:?}");
+        let (all, made) = tried(b"plain", |_| Err(Errno::INVAL));
+        assert_eq!((all.len(), made), (1, false), "{all:?}");
+        let (all, made) = tried(b"a:b", |_| Err(Errno::EXIST));
+        assert_eq!((all.len(), made), (TRIES, false));
+    }
+
+    #[test]
+    fn where_case_does_not_matter_a_name_that_is_taken_gets_a_number() {
+        let there: [&[u8]; 2] = [b"readme", b"readme.end"];
+        let takes = |name: &[u8]| {
+            if there.contains(&&name.to_ascii_lowercase()[..]) { Err(Errno::EXIST) } else { Ok(()) }
+        };
+        let (all, made) = tried(b"README", takes);
+        assert_eq!(
+            (&all[..], made),
+            (&["README", "README.end", "README~2.end"].map(str::to_owned)[..], true)
+        );
+    }
+}

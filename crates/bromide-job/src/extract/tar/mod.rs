@@ -158,10 +158,15 @@ impl<'a> Tar<'a> {
     ) -> Result<(), ExtractError> {
         // The attributes of a file are those of its first name.
         let found = if header.kind == HARD_LINK { Ok(Vec::new()) } else { job.files.xattrs(entry.id) };
-        let xattrs = found.unwrap_or_else(|error| {
+        let mut xattrs = found.unwrap_or_else(|error| {
             job.attribute(stored, "extended", error);
             Vec::new()
         });
+        let all = xattrs.len();
+        xattrs.retain(|it| !it.name.is_empty() && !it.name.contains(&0));
+        if xattrs.len() < all {
+            job.attribute(stored, "extended", "no attribute can have such a name");
+        }
         write(self.out, &blocks(header, entry, &xattrs))
     }
 
