@@ -338,3 +338,38 @@ fn every_kind_with_bytes_of_a_file_is_still_its_kind() {
     assert!([302, 303, 305].iter().all(|id| tree.node(*id).unwrap().size == 0));
     assert_eq!(tree.node(304).unwrap().size, 5, "as its target");
 }
+
+#[test]
+fn paths_of_deleted_objects_are_bounded_however_deep_their_directories_were() {
+    let mut image = Image::new(small());
+    let deleted = |image: &mut Image, id, kind, parent, name: &[u8]| {
+        image.header(0x1000, id, &Header { parent, ..Header::new(kind, ROOT, name) });
+    };
+    // A chain of 3000 directories, then its end: each is only in the next, and the last is nowhere.
+    let long = [b'n'; 100];
+    for id in 300..3300 {
+        deleted(&mut image, id, DIRECTORY, id + 1, &long);
+    }
+    for id in 4000..4200 {
+        deleted(&mut image, id, FILE, 300, b"file");
+    }
+    // Two directories, each in the other.
+    deleted(&mut image, 5000, DIRECTORY, 5001, b"a");
+    deleted(&mut image, 5001, DIRECTORY, 5000, b"b");
+    deleted(&mut image, 5002, FILE, 5000, b"in circles");
+    for id in (300..3300).chain(4000..4200).chain(5000..5003) {
+        // Directory 4 holds what was deleted (nand-yaffs2.md section 4).
+        let kind = if (4000..4200).contains(&id) || id == 5002 { FILE } else { DIRECTORY };
+        image.header(0x1001, id, &Header::new(kind, 4, b"deleted"));
+    }
+    let tree = Tree::scan(image.bytes.as_slice(), image.options).unwrap();
+    let begun = Instant::now();
+    for id in tree.deleted().collect::<Vec<_>>() {
+        let Some(version) = tree.last_named(id).unwrap() else { continue };
+        let path = tree.version_path(&version).unwrap();
+        assert!(path.len() <= 4096 + 2 + version.name.len(), "{} bytes", path.len());
+        assert!(path.starts_with(b"?/"), "nobody knows where it began");
+    }
+    assert!(tree.deleted().count() >= 3200);
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+}

@@ -24,11 +24,11 @@ pub trait History {
     /// The place of a version cannot be read.
     fn last_named(&self, id: u64) -> Result<Option<Version>, FilesError>;
 
-    /// The path a version had; `?` for directories above it that nothing is known of.
+    /// The path of a directory, or the last it had; `?` for what is above it and not known.
     ///
     /// # Errors
     /// The place of a version cannot be read.
-    fn version_path(&self, version: &Version) -> Result<Vec<u8>, FilesError>;
+    fn last_path(&self, directory: u64) -> Result<Vec<u8>, FilesError>;
 
     /// The bytes a version of a file had, to be read by [`Self::read_content`].
     ///
@@ -66,8 +66,8 @@ impl<S: ReadAt> History for Yaffs2Files<S> {
         Ok(self.tree().last_named(id_of(id)?)?)
     }
 
-    fn version_path(&self, version: &Version) -> Result<Vec<u8>, FilesError> {
-        Ok(self.tree().version_path(version)?)
+    fn last_path(&self, directory: u64) -> Result<Vec<u8>, FilesError> {
+        Ok(self.tree().last_path(id_of(directory)?)?)
     }
 
     fn content(&self, version: &Version) -> Result<Content, FilesError> {

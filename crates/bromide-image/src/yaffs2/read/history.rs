@@ -82,30 +82,50 @@ impl<S: ReadAt> Tree<S> {
         found.map_or(Ok(None), |record| self.version(record))
     }
 
-    /// The path a version had, names joined by slashes. Of directories above it that are no longer there, their last
-    /// names; where nothing is known of one, `?`.
+    /// The path a version had: as [`Self::last_path`] of its directory, and its name.
     ///
     /// # Errors
     /// The source's own.
     pub fn version_path(&self, version: &Version) -> Result<Vec<u8>, FileError> {
-        let mut names = alloc::vec![version.name.clone()];
-        let mut parent = version.parent;
-        // More steps than objects would be a circle; a name has at least one byte in practice.
-        for _ in 0..MOST_DEPTH {
-            if parent == ROOT {
-                break;
+        let mut path = self.last_path(version.parent)?;
+        if version.parent != ROOT {
+            path.push(b'/');
+        }
+        path.extend(&version.name);
+        Ok(path)
+    }
+
+    /// The path of a directory, names joined by slashes; of directories that are no longer there, their last names.
+    /// Where nothing is known of one, or the path gets longer than any that can be named, it begins with `?`.
+    ///
+    /// # Errors
+    /// The source's own.
+    pub fn last_path(&self, directory: u32) -> Result<Vec<u8>, FileError> {
+        let (mut names, mut room) = (Vec::new(), LONGEST_PATH);
+        let mut at = directory;
+        // Every step reads a page, and they may go in a circle.
+        for _ in 0..MOST_DELETED {
+            if at == ROOT {
+                names.reverse();
+                return Ok(names.join(&b'/'));
             }
-            if self.node(parent).is_some() {
-                names.push(self.path(parent));
-                break;
+            if self.node(at).is_some() {
+                match self.path_within(at, room) {
+                    Some(path) => names.push(path),
+                    None => break,
+                }
+                at = ROOT;
+                continue;
             }
-            let Some(above) = self.last_named(parent)? else {
-                names.push(b"?".to_vec());
-                break;
-            };
-            parent = above.parent;
+            let Some(above) = self.last_named(at)? else { break };
+            match room.checked_sub(above.name.len().saturating_add(1)) {
+                Some(left) => room = left,
+                None => break,
+            }
+            at = above.parent;
             names.push(above.name);
         }
+        names.push(b"?".to_vec());
         names.reverse();
         Ok(names.join(&b'/'))
     }
@@ -183,5 +203,8 @@ impl<S: ReadAt> Tree<S> {
     }
 }
 
-/// Deeper than any path a phone can name.
-const MOST_DEPTH: usize = 2048;
+/// Bytes of the longest path that can be named.
+const LONGEST_PATH: usize = 4096;
+
+/// Most deleted directories one inside the other whose names are looked up.
+const MOST_DELETED: usize = 128;

@@ -1,6 +1,7 @@
 //! `image history`: earlier versions and deleted files, as far as the flash still has them.
 
 mod gone;
+mod paths;
 
 use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use crate::numbers::grouped;
 use crate::out;
 use crate::report::{Failure, exit};
 use gone::Gone;
+use paths::Paths;
 
 /// Bytes read and written at once.
 const STEP: usize = 1 << 20;
@@ -137,12 +139,12 @@ fn versions_of(
     if let Some(entry) = lookup(files, path).map_err(failed)? {
         return history.versions(entry.id).map_err(failed);
     }
-    let mut found: Option<Version> = None;
+    let (mut found, mut paths): (Option<Version>, _) = (None, Paths::new(history));
     for id in history.deleted() {
         opened.go_on()?;
         let Some(last) = history.last_named(id).map_err(failed)? else { continue };
         let newer = found.as_ref().is_none_or(|it| (it.sequence, it.page) < (last.sequence, last.page));
-        if newer && history.version_path(&last).map_err(failed)? == path {
+        if newer && paths.of(&last).map_err(failed)? == path {
             found = Some(last);
         }
     }
@@ -162,10 +164,11 @@ fn overview(
 ) -> Result<(), Failure> {
     let failed = |e: FilesError| opened.failed(&e.to_string());
     let (mut deleted, mut changed) = (Vec::new(), Vec::new());
+    let mut paths = Paths::new(history);
     for id in history.deleted() {
         opened.go_on()?;
         if let Some(last) = history.last_named(id).map_err(failed)? {
-            let path = history.version_path(&last).map_err(failed)?;
+            let path = paths.of(&last).map_err(failed)?;
             deleted.push((path, last, history.versions(id).map_err(failed)?.len()));
         }
     }
@@ -254,10 +257,11 @@ fn list(
         "{:>7}  {:>8}  {:>7}  {:<20}  {:>13}  {:>13}  {:<16}  path",
         "version", "sequence", "page", "changed", "bytes", "stored", "event"
     )];
+    let mut paths = Paths::new(history);
     for (at, it) in versions.iter().enumerate() {
         opened.go_on()?;
         let deleted = matches!(it.event, Happened::Deleted | Happened::Replaced(_));
-        let path = if deleted { Ok(Vec::new()) } else { history.version_path(it) };
+        let path = if deleted { Ok(Vec::new()) } else { paths.of(it) };
         let path = path.map_err(|e| opened.failed(&e.to_string()))?;
         let stored = history.content(it).ok().map(|content| history.stored_content(&content));
         if let Front::Json(json) = front {

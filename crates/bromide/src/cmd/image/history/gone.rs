@@ -6,6 +6,8 @@ use std::ops::Range;
 use bromide_image::files::{Entry, Files, FilesError, History, Kind, Time};
 use bromide_image::yaffs2::read::{self, Content, Version};
 
+use super::paths::Paths;
+
 /// Id of the root; others count on from it.
 const ROOT: u64 = 1;
 
@@ -21,6 +23,7 @@ struct Node {
 pub(super) struct Gone<'a> {
     history: &'a dyn History,
     nodes: Vec<Node>,
+    directories: BTreeMap<(u64, Vec<u8>), u64>,
 }
 
 pub(super) const fn kind_of(kind: read::Kind) -> Kind {
@@ -34,24 +37,20 @@ pub(super) const fn kind_of(kind: read::Kind) -> Kind {
 
 impl<'a> Gone<'a> {
     pub(super) fn collect(history: &'a dyn History) -> Result<Self, FilesError> {
-        let mut gone = Self { history, nodes: Vec::new() };
+        let mut gone = Self { history, nodes: Vec::new(), directories: BTreeMap::new() };
         gone.add(&[], Kind::Directory, 0o755, 0);
-        let mut directories: BTreeMap<Vec<Vec<u8>>, u64> = BTreeMap::from([(Vec::new(), ROOT)]);
+        let mut paths = Paths::new(history);
         for id in history.deleted() {
             let Some(version) = history.last_named(id)? else { continue };
-            let path = history.version_path(&version)?;
-            let mut names: Vec<Vec<u8>> = path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect();
-            // A name may hold slashes itself; its directories are what is before it.
-            let depth = names.len() - version.name.split(|byte| *byte == b'/').count().min(names.len());
-            names.truncate(depth);
-            let kind = version.kind.map_or(Kind::Unknown, kind_of);
-            if kind == Kind::Directory {
-                names.push(version.name.clone());
-                gone.directory(&mut directories, &names);
-                continue;
+            let above = paths.above(&version)?.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
+            let mut parent = ROOT;
+            for name in above {
+                parent = gone.directory(parent, name);
             }
-            let parent = gone.directory(&mut directories, &names);
-            gone.put(parent, kind, &version)?;
+            match version.kind.map_or(Kind::Unknown, kind_of) {
+                Kind::Directory => _ = gone.directory(parent, &version.name),
+                kind => gone.put(parent, kind, &version)?,
+            }
         }
         Ok(gone)
     }
@@ -77,25 +76,15 @@ impl<'a> Gone<'a> {
         id
     }
 
-    /// The directory of these names, made where it is missing.
-    fn directory(&mut self, known: &mut BTreeMap<Vec<Vec<u8>>, u64>, names: &[Vec<u8>]) -> u64 {
-        if let Some(id) = known.get(names) {
+    /// The directory of this name in another, made where it is missing.
+    fn directory(&mut self, parent: u64, name: &[u8]) -> u64 {
+        if let Some(id) = self.directories.get(&(parent, name.to_vec())) {
             return *id;
         }
-        let mut parent = ROOT;
-        for depth in 1..=names.len() {
-            let Some((path, name)) = names.get(..depth).zip(names.get(depth - 1)) else { break };
-            parent = match known.get(path) {
-                Some(id) => *id,
-                None => {
-                    let id = self.add(name, Kind::Directory, 0o755, 0);
-                    self.inside(parent, id);
-                    known.insert(path.to_vec(), id);
-                    id
-                }
-            };
-        }
-        parent
+        let id = self.add(name, Kind::Directory, 0o755, 0);
+        self.inside(parent, id);
+        self.directories.insert((parent, name.to_vec()), id);
+        id
     }
 
     fn inside(&mut self, parent: u64, id: u64) {
