@@ -54,6 +54,79 @@ fn padded(phone: &Phone) -> Vec<u8> {
     image.chunks(8 * PAGE).flat_map(|block| [block, &vec![0xFF; 56 * PAGE]].concat()).collect()
 }
 
+/// A small chip `flash.bin` with a partition of each of these, a blank one, and its map `mtd.txt`.
+pub(crate) fn write_chip(bench: &Bench, system: &[u8], userdata: &[u8]) {
+    let block = 64 * PAGE;
+    let (mut chip, mut map) = (Vec::new(), "dev:    size   erasesize  name\n".to_owned());
+    for (at, (name, bytes)) in
+        [("logo", &[][..]), ("system", system), ("userdata", userdata)].into_iter().enumerate()
+    {
+        let blocks = bytes.len().div_ceil(block) + 2;
+        let start = chip.len();
+        chip.extend(bytes);
+        chip.resize(start + blocks * block, 0xFF);
+        map += &format!("mtd{at}: {:08x} 00020000 \"{name}\"\n", blocks << 17);
+    }
+    bench.write("flash.bin", chip);
+    bench.write("mtd.txt", map);
+}
+
+#[test]
+fn the_history_of_a_partition_of_a_chip_is_that_of_its_image() {
+    let (bench, data) = (Bench::new(), image());
+    let system = logged(&[(300, ROOT, b"gone-not", Body::File(Vec::new()))]);
+    write_chip(&bench, &system, &data);
+    bench.write("data.img", &data);
+    for path in ["", "dir/kept", "dir/gone", "/dir//kept/"] {
+        let alone = bench.run(&format!("image history data.img {path}")).good().out;
+        for place in [
+            format!("flash.bin:userdata/{path} --map mtd.txt"),
+            format!("flash.bin:userdata {path} --map mtd.txt"),
+            format!("flash.bin userdata/{path} --map mtd.txt"),
+        ] {
+            assert_eq!(bench.run(&format!("image history {place}")).good().out, alone, "{place}");
+        }
+    }
+    bench.run("image history flash.bin:userdata/dir/kept --map mtd.txt --extract 3 -o third").good();
+    assert_same(&bench.read("third"), &[1; 5000]);
+    bench
+        .run("image history flash.bin:userdata --map mtd.txt --undelete -o deleted")
+        .fails(1, &["holes.damaged"]);
+    assert_same(&bench.read("deleted/dir/gone"), &[3; 4100]);
+    let other = bench.run("image history flash.bin:system --map mtd.txt").good().out;
+    assert!(other.starts_with("Deleted: 0\n"), "{other}");
+
+    let needs = ["keeps no earlier versions", "name one of its partitions", "image/no-history"];
+    bench.run("image history flash.bin --map mtd.txt").fails(1, &needs);
+    bench.run("image history flash.bin:nowhere/x --map mtd.txt").fails(1, &needs);
+    bench.run("image history flash.bin:logo --map mtd.txt").fails(1, &needs);
+    bench
+        .run("image history flash.bin:userdata/dir/never --map mtd.txt")
+        .fails(1, &["dir/never", "neither is nor was"]);
+    bench
+        .run("image history flash.bin:userdata --map mtd.txt --extract 1 -o x")
+        .fails(2, &["--extract needs the path"]);
+    bench
+        .run("image history flash.bin:userdata/dir --map mtd.txt --undelete -o x")
+        .fails(2, &["leave the path out"]);
+}
+
+#[test]
+fn a_version_is_saved_to_a_new_file_or_not_at_all() {
+    let bench = Bench::new();
+    bench.write("data.img", image());
+    let save = |to: &str| bench.run(&format!("image history data.img dir/kept --extract 3 -o {to}"));
+    bench.write("mine", "mine");
+    save("mine").fails(1, &["file/exists", "name another file"]);
+    std::os::unix::fs::symlink("mine", bench.path("link")).unwrap();
+    save("link").fails(1, &["file/exists"]);
+    bench.write("half.part", "another's");
+    save("half").fails(1, &["half.part", "file/exists"]);
+    save("no/such").fails(1, &["file/no-folder", "first"]);
+    assert_eq!((bench.text("mine"), bench.text("half.part")), ("mine".to_owned(), "another's".to_owned()));
+    assert_eq!(bench.files(), ["data.img", "half.part", "link", "mine"]);
+}
+
 #[test]
 fn what_was_deleted_or_changed_is_listed_and_comes_back() {
     let bench = Bench::new();

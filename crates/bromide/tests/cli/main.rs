@@ -16,6 +16,7 @@ mod image_chips;
 mod images;
 mod interrupted;
 mod maps;
+mod mount;
 mod output;
 mod page_images;
 mod places;

@@ -173,7 +173,12 @@ impl<'a> View<'a> {
             ctime: moment(entry.changed),
             crtime: UNIX_EPOCH,
             kind: kind(entry.kind),
-            perm: u16::try_from(entry.mode & 0o7777).unwrap_or(0),
+            // Links have no permissions on Linux; an image may say anything.
+            perm: if entry.kind == Kind::Symlink {
+                0o777
+            } else {
+                u16::try_from(entry.mode & 0o7777).unwrap_or(0)
+            },
             nlink: entry.names.max(1),
             uid: entry.uid,
             gid: entry.gid,
@@ -202,5 +207,101 @@ const fn kind(kind: Kind) -> FileType {
         Kind::BlockDevice => FileType::BlockDevice,
         Kind::Pipe => FileType::NamedPipe,
         Kind::Socket => FileType::Socket,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bromide_image::files::FilesError;
+
+    use super::*;
+
+    /// Directories 0 to 3 and the last id there is, all in the root, which is in itself, too.
+    struct Few(u64);
+
+    impl Files for Few {
+        fn title(&self) -> &'static str {
+            "few"
+        }
+        fn root(&self) -> u64 {
+            self.0
+        }
+        fn entry(&self, id: u64) -> Result<Entry, FilesError> {
+            let time = Time { seconds: -1, nanos: 250_000_000 };
+            Ok(Entry {
+                id,
+                name: format!("{id}").into_bytes(),
+                kind: Kind::Directory,
+                mode: 0o750,
+                uid: 0,
+                gid: 0,
+                size: 0,
+                accessed: time,
+                modified: Time { seconds: i64::MIN, nanos: 0 },
+                changed: Time { seconds: i64::MAX, nanos: u32::MAX },
+                names: 0,
+                device: (0x123, 0x4_5678),
+            })
+        }
+        fn children(&self, directory: u64) -> Result<Vec<Entry>, FilesError> {
+            if directory == self.0 { (0..4).map(|id| self.entry(id)).collect() } else { Ok(Vec::new()) }
+        }
+        fn target(&self, id: u64) -> Result<Vec<u8>, FilesError> {
+            Err(FilesError::NoObject(id))
+        }
+        fn read(&self, id: u64, _: u64, _: &mut [u8]) -> Result<usize, FilesError> {
+            Err(FilesError::NoObject(id))
+        }
+    }
+
+    #[test]
+    fn every_object_has_an_inode_of_its_own_and_the_root_the_one_fuse_knows() {
+        for root in [0, 1, 2, 3, 9] {
+            let files = Few(root);
+            let view = View::new(&files, root);
+            let inodes: HashSet<u64> = (0..10).map(|id| view.inode(id).0).collect();
+            assert!(inodes.len() == 10 && !inodes.contains(&0), "{root}: {inodes:?}");
+            assert_eq!(view.inode(root).0, ROOT);
+            for id in 0..10 {
+                assert_eq!(view.id(view.inode(id)), id, "{root}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_directory_is_shown_once_and_never_in_itself() {
+        for root in [0, 1, 2] {
+            let files = Few(root);
+            let mut view = View::new(&files, root);
+            let mut shown = Vec::new();
+            while let Some((inode, kind, name)) = view.listed(INodeNo(ROOT), shown.len()).unwrap() {
+                assert_eq!(kind, FileType::Directory);
+                shown.push((inode, name));
+            }
+            let names: Vec<&[u8]> = shown.iter().map(|it| &it.1[..]).collect();
+            let others = (0..4).filter(|id| *id != root).map(|id| format!("{id}").into_bytes());
+            let wanted: Vec<Vec<u8>> = [b".".to_vec(), b"..".to_vec()].into_iter().chain(others).collect();
+            assert_eq!(names, wanted);
+            assert_eq!(
+                (shown[0].0, shown[1].0),
+                (INodeNo(ROOT), INodeNo(ROOT)),
+                "above the root is the root"
+            );
+            for (inode, name) in &shown[2..] {
+                assert_eq!(view.lookup(INodeNo(ROOT), name).unwrap().ino, *inode);
+                assert_eq!(view.listed(*inode, 1).unwrap().unwrap().0, INodeNo(ROOT));
+                assert!(view.listed(*inode, 2).unwrap().is_none());
+            }
+            assert!(view.lookup(INodeNo(ROOT), b"nine").is_err());
+        }
+    }
+
+    #[test]
+    fn times_no_system_has_and_numbers_of_devices_are_shown_as_far_as_they_go() {
+        let files = Few(1);
+        let told = View::new(&files, 1).getattr(INodeNo(ROOT)).unwrap();
+        let before = UNIX_EPOCH - Duration::from_millis(750);
+        assert_eq!((told.atime, told.perm, told.nlink), (before, 0o750, 1));
+        assert_eq!(told.rdev, 0x4561_2378);
     }
 }
