@@ -40,6 +40,7 @@ pub(super) struct Item<'a> {
     /// All names of that directory.
     pub(super) names: &'a mut Names,
     /// A name in it that nothing else has.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "nothing is written to folders there"))]
     pub(super) part: &'a [u8],
 }
 
@@ -49,6 +50,7 @@ pub(super) struct Written {
     pub(super) path: Vec<u8>,
     pub(super) damaged: bool,
     /// Device and inode, where it is on a disk.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "nothing is written to folders there"))]
     pub(super) identity: (u64, u64),
 }
 
@@ -91,6 +93,7 @@ impl<'a> Item<'a> {
     }
 
     /// Another name, as this one is none where it shall be written. Whether there is one.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "nothing is written to folders there"))]
     pub(super) fn spell_out(&mut self, end: &[u8]) -> bool {
         let before = self.wanted.clone();
         self.wanted = Cow::Owned(portable(&before));

@@ -84,7 +84,7 @@ pub(crate) fn extract(args: &Extract, front: &mut Front, cancel: &Cancel) -> Res
 /// Where files go.
 pub(super) enum To<'a> {
     /// The folder, and whether set-id bits are kept.
-    Folder(&'a Path, bool),
+    Folder(&'a Path, #[cfg_attr(not(unix), allow(dead_code, reason = "nothing is written there"))] bool),
     TarFile(&'a Path),
     Stdout,
 }

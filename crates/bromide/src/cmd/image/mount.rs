@@ -11,7 +11,9 @@ use std::path::PathBuf;
 use bromide_link::Cancel;
 use clap::Args;
 
-use super::place::{Place, Source};
+#[cfg(target_os = "linux")]
+use super::place::Place;
+use super::place::Source;
 use crate::front::Front;
 use crate::report::{Failure, exit};
 
@@ -41,6 +43,7 @@ pub(crate) struct Mount {
     pub(crate) source: Source,
 }
 
+#[cfg(target_os = "linux")]
 impl Mount {
     /// What is mounted, and where.
     fn parts(&self) -> Result<(Place, PathBuf), Failure> {
