@@ -15,10 +15,17 @@ fn program() -> PathBuf {
     target_dir().join("release/bromide")
 }
 
+/// A command of the program under test.
+pub(crate) fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command.args(args);
+    command
+}
+
 /// Runs a command that is not measured.
 pub(crate) fn run(args: &[&str]) -> Result<(), String> {
-    let status = Command::new(program())
-        .args(args)
+    let status = command(args)
+        .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
         .map_err(|e| format!("bromide: {e}"))?;

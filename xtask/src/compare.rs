@@ -1,9 +1,11 @@
 //! `cargo xtask compare`: the speed figures of the README, as ratios within one run.
 //!
 //! Nothing here is asserted: a busy machine gives smaller figures, and whoever reads them sees what they were
-//! compared with. Needs Linux, `sha256sum`, and 2 GiB of disk in `target/`.
+//! compared with. Needs Linux, `sha256sum`, 2 GiB of disk in `target/`, and
+//! 1.5 GiB of memory for the part about files ([`files`]), which can be run alone.
 
 mod bare;
+mod files;
 
 use std::fs;
 use std::path::Path;
@@ -12,6 +14,8 @@ use std::process::Command;
 use crate::bromide::{self, MAP, Phone, Read};
 use crate::process::{root, run};
 use crate::usage;
+
+pub(crate) use files::files;
 
 /// Runs of which the median is given.
 const RUNS: usize = 3;
@@ -35,6 +39,7 @@ pub(crate) fn compare() -> Result<(), String> {
     bench.modelled("high-speed", HIGH_SPEED)?;
     bench.processor()?;
     bench.memory()?;
+    files::rows()?;
     fs::remove_dir_all(&folder).map_err(|e| e.to_string())
 }
 

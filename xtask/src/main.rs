@@ -4,7 +4,8 @@
 //!   With `--install`, tools that are missing are installed from the package registry; without, the check is named
 //!   as not done.
 //! * `whole`: the whole system partition over a pseudo-terminal, in every shape, against the chip.
-//! * `compare`: the speed figures of the README, measured as ratios in one run.
+//! * `compare [files]`: the speed figures of the README, measured as ratios in one run; all, or those of getting files
+//!   out of an image.
 //! * `bench-usb [--full] [--only JOB,..] [--install]`: the program on a real Linux USB stack, in an emulated machine.
 //! * `dist`: a static Linux binary of the program, checked and run; prints its size and sha256.
 //! * `fuzz [SECONDS]`: every fuzz target for so long (needs the nightly toolchain and cargo-fuzz).
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         ["ci"] => ci::ci(false),
         ["ci", "--install"] => ci::ci(true),
         ["compare"] => compare::compare(),
+        ["compare", "files"] => compare::files(),
         ["whole"] => whole::whole(),
         ["bench-usb", options @ ..] => bench_usb::bench_usb(options),
         ["dist"] => platforms::dist(),
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
             Ok(seconds) => fuzz::fuzz(seconds),
             Err(_) => Err(format!("{seconds} is no number of seconds")),
         },
-        _ => Err("usage: cargo xtask ci [--install] | whole | compare | dist | fuzz [SECONDS] | bench-usb [--full] [--only JOB,..] [--install]".into()),
+        _ => Err("usage: cargo xtask ci [--install] | whole | compare [files] | dist | fuzz [SECONDS] | bench-usb [--full] [--only JOB,..] [--install]".into()),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
