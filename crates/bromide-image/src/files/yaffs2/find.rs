@@ -24,7 +24,7 @@ const SLOW_SAMPLE: u64 = 16;
 const SLOW_BLOCKS: u64 = 64;
 
 /// How the image of a YAFFS2 partition is to be read; none where nothing looks like one. File bytes are checked when
-/// they are read, everything else at once. Where bytes are `slow` to come, only the usual form is looked for.
+/// they are read. Where bytes are `slow` to come, only the usual form is looked for.
 ///
 /// # Errors
 /// The source's own.
@@ -46,7 +46,7 @@ pub fn yaffs2_form(source: &dyn ReadAt, slow: bool) -> Result<Option<Options>, R
         for from in [written, quarter(1), quarter(2), quarter(3)] {
             let sample = Part::new(source, from, pages.saturating_mul(STORED_PAGE));
             if is_one(&Tree::scan(sample, usual)?) {
-                return Ok(Some(usual));
+                return Ok(Some(if slow { usual } else { quick(usual) }));
             }
         }
     }
@@ -54,7 +54,7 @@ pub fn yaffs2_form(source: &dyn ReadAt, slow: bool) -> Result<Option<Options>, R
         return Ok(None);
     }
     if let Some(found) = detect(&Part::new(source, written, u64::MAX))? {
-        return Ok(Some(Options { verify: Verify::Tags, ..found.options }));
+        return Ok(Some(quick(found.options)));
     }
     let Some(usual) = usual else { return Ok(None) };
     Ok(is_one(&Tree::scan(source, usual)?).then_some(usual))
@@ -77,6 +77,12 @@ fn first_written(source: &dyn ReadAt, looked_at: u64, most: u64) -> Result<u64, 
 fn read_back() -> Option<Options> {
     let geometry = Geometry::new(2048, 64, 64, 65536).ok()?;
     Some(Options { verify: Verify::Tags, ..Options::read_back(geometry, Layout::Interleaved) })
+}
+
+/// With no more pages looked at than needed. Where they are slow to come, all of them shall not be looked at because
+/// of one file.
+const fn quick(options: Options) -> Options {
+    Options { verify: Verify::Headers, ..options }
 }
 
 /// Whether most of what is written are chunks of objects.

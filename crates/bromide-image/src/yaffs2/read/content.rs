@@ -4,9 +4,11 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::fields::Kind;
-use super::log::Known;
+use super::log::{Known, Log};
+use super::options::Verify;
 use super::pages::{self, Condition, Page};
-use super::replay::Chunk;
+use super::problem::Problems;
+use super::replay::{self, Chunk};
 use super::tagged::{Tagged, What};
 use super::{Node, Tree};
 use crate::read_at::{ReadAt, ReadError};
@@ -24,7 +26,8 @@ pub enum FileError {
     /// A page of it is beyond repair. Met only where [`super::Verify::Tags`] put the check off.
     #[error("page {0} is damaged beyond repair")]
     Damaged(u32),
-    /// A page of it is not what it was assumed to be. Met only where [`Tree::skim`] did not look.
+    /// A page of it is not what it was assumed to be. Met only where [`Tree::skim`] did not look, and not with
+    /// [`Verify::Headers`] unless there is no such file by a look at all pages.
     #[error("page {0} is not the part of the file it was taken for")]
     NotAsAssumed(u32),
     /// The source failed.
@@ -65,7 +68,27 @@ impl<S: ReadAt> Tree<S> {
         if node.kind != Kind::File {
             return Err(FileError::NotAFile(node.id));
         }
-        self.read_chunks(node.id, node.size, self.chunks_of(node), offset, into)
+        let read = self.read_chunks(node.id, node.size, self.chunks_of(node), offset, into);
+        let Err(FileError::NotAsAssumed(page)) = read else { return read };
+        if self.pages.options.verify != Verify::Headers {
+            return read;
+        }
+        let chunks = self.chunks_after_all(node.id)?.ok_or(FileError::NotAsAssumed(page))?;
+        self.read_chunks(node.id, node.size, &chunks, offset, into)
+    }
+
+    /// The chunks of a file by a look at all pages; none where it is no file by that.
+    fn chunks_after_all(&self, id: u32) -> Result<Option<Vec<Chunk>>, FileError> {
+        let log = match self.whole.get() {
+            Some(log) => log,
+            None => {
+                let log = Log::scan(&self.pages, &mut Problems::default())?;
+                self.whole.get_or_init(|| log)
+            }
+        };
+        let mut chunks = Vec::new();
+        let state = replay::replay(log, log.of(id), self.chunk_bytes(), &mut chunks);
+        Ok(state.is_some_and(|state| !state.gone).then_some(chunks))
     }
 
     /// As [`Self::read_file`], of the content of an earlier version.
@@ -171,14 +194,17 @@ impl<S: ReadAt> Tree<S> {
             self.pages.copy(stored, skip, into);
             return Ok(());
         }
+        let what = What::Data { chunk: chunk.number, bytes: chunk.bytes };
+        let is_it = |tagged| matches!(tagged, Tagged::Chunk { object: its, what: is, .. } if its == object && is == what);
+        if chunk.known == Known::Assumed && self.pages.tagged_if_clean(stored, page).is_some_and(is_it) {
+            self.pages.copy(stored, skip, into);
+            return Ok(());
+        }
         let read = self.pages.read_whole(stored, page);
         if matches!(read.condition, Condition::Damaged | Condition::Blank) {
             return Err(FileError::Damaged(chunk.page));
         }
-        let what = What::Data { chunk: chunk.number, bytes: chunk.bytes };
-        if chunk.known == Known::Assumed
-            && !matches!(read.tagged, Tagged::Chunk { object: its, what: is, .. } if its == object && is == what)
-        {
+        if chunk.known == Known::Assumed && !is_it(read.tagged) {
             return Err(FileError::NotAsAssumed(chunk.page));
         }
         pages::fill(into, page.chunk().get(skip..).unwrap_or_default());

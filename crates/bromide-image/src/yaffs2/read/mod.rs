@@ -24,6 +24,7 @@ mod whereabouts;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 use core::cmp::Reverse;
 use core::ops::Range;
 
@@ -115,14 +116,20 @@ pub struct Tree<S> {
     /// Indexes of nodes, by parent, name, and the newest header first.
     by_name: Vec<usize>,
     problems: Problems,
+    /// Of all pages, where it turned out that skimming was not enough.
+    whole: OnceCell<Log>,
 }
 
 impl<S: ReadAt> Tree<S> {
-    /// Reads the tags of all pages and the headers of all objects of `source`, which begins with a block.
+    /// Reads the tags of all pages and the headers of all objects of `source`, which begins with a block. With
+    /// [`Verify::Headers`] the same as [`Self::skim`].
     ///
     /// # Errors
     /// The source's own. An image of anything else gives an empty tree and as many problems as it has pages.
     pub fn scan(source: S, options: Options) -> Result<Self, ReadError> {
+        if options.verify == Verify::Headers {
+            return Self::skim(source, options);
+        }
         let pages = Pages::new(source, options);
         let mut problems = Problems::default();
         let log = Log::scan(&pages, &mut problems)?;
@@ -155,8 +162,8 @@ impl<S: ReadAt> Tree<S> {
     }
 
     fn replay(pages: Pages<S>, log: Log, problems: Problems) -> Result<Self, ReadError> {
-        let mut tree =
-            Self { pages, log, nodes: Vec::new(), chunks: Vec::new(), by_name: Vec::new(), problems };
+        let (nodes, chunks, by_name) = (Vec::new(), Vec::new(), Vec::new());
+        let mut tree = Self { pages, log, nodes, chunks, by_name, problems, whole: OnceCell::new() };
         let objects = tree.objects();
         let loose = objects.iter().map(|(id, object)| (*id, object.loose())).collect();
         let parents = place::place(&loose, &mut tree.problems);

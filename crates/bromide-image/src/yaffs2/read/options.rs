@@ -47,6 +47,9 @@ pub enum Verify {
     /// The check byte of the FDM, and every sector of object headers and of pages whose check byte is wrong. Enough
     /// to list an image; a chunk of file bytes beyond repair is met only when it is read.
     Tags,
+    /// As [`Self::Tags`], and of a partition as its image maker left it no more pages than [`super::Tree::skim`] looks
+    /// at. Should a page turn out to be something else when its bytes are read, all pages are looked at.
+    Headers,
 }
 
 /// What [`super::Tree::scan`] has to know of an image.

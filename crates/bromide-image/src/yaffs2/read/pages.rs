@@ -141,6 +141,12 @@ impl<S: ReadAt> Pages<S> {
             })
     }
 
+    /// What the tags of a page say that is without a wrong bit, read where it lies; none where that is not sure.
+    /// `page` is room to take it apart in where that is needed.
+    pub(super) fn tagged_if_clean(&self, stored: &[u8], page: &mut Page) -> Option<Tagged> {
+        self.is_clean(stored).then(|| self.tags(stored, page, true).tagged)
+    }
+
     /// Copies what there is of the chunk of a stored page from its byte `skip` on into `into`, uncorrected.
     pub(super) fn copy(&self, stored: &[u8], skip: usize, into: &mut [u8]) {
         if self.options.layout != Layout::Interleaved {
@@ -175,7 +181,7 @@ impl<S: ReadAt> Pages<S> {
             return if ones { blank } else { Read { condition: Condition::Unchecked, tagged, parity } };
         }
         let in_fdm = self.options.tags == TagsAt::Fdm;
-        if in_fdm && self.options.verify == Verify::Tags {
+        if in_fdm && self.options.verify != Verify::Pages {
             let Tags { tagged, parity, .. } = self.tags(stored, page, true);
             let data = matches!(tagged, Tagged::Chunk { what: What::Data { .. }, .. });
             // Two wrong bits can leave the check byte right, but not the parity of the tags; a running phone writes
