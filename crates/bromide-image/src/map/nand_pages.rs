@@ -14,7 +14,7 @@ use crate::table::pmt::{Found, Located, PmtError, Table, Which, nand};
 const SEARCHED: u64 = 64 << 20;
 
 /// Bytes read at a time; a multiple of both strides.
-const WINDOW: u64 = 2112 * 512;
+const WINDOW: u64 = 2112 * 128;
 
 /// A stored page of 2048 and 64 bytes (formats.md section 3.3).
 const STORED: u64 = 2112;
@@ -38,11 +38,19 @@ enum Order {
 /// # Errors
 /// No page can be read; the error is that of the last page with a signature.
 pub(super) fn find(source: &(impl ReadAt + ?Sized)) -> Result<Found, PmtError> {
+    let mut searches = [Order::Interleaved, Order::SpareLast, Order::Bare].map(Search::new);
+    let from = source.len().saturating_sub(SEARCHED).next_multiple_of(STORED.saturating_mul(SECTOR));
+    let mut at = if source.len() <= SEARCHED { 0 } else { from };
+    while at < source.len() {
+        let window = bytes(source, at, WINDOW)?;
+        for search in &mut searches {
+            search.window(source, at, &window)?;
+        }
+        at = at.saturating_add(WINDOW);
+    }
     let mut best = Err(PmtError::NoSignature);
-    for order in [Order::Interleaved, Order::SpareLast, Order::Bare] {
-        let found = find_in(source, order);
+    for found in searches.map(Search::done) {
         let better = match (&best, &found) {
-            (_, Err(PmtError::Read(_))) => true,
             (Err(PmtError::NoSignature), _) | (Err(_), Ok(_)) => true,
             (Ok(old), Ok(new)) => worth(new) > worth(old),
             (_, Err(_)) => false,
@@ -59,28 +67,39 @@ fn worth(found: &Found) -> (bool, usize) {
     found.best().map_or((false, 0), |it| (it.table.info.is_some(), it.table.partitions.len()))
 }
 
-fn find_in(source: &(impl ReadAt + ?Sized), order: Order) -> Result<Found, PmtError> {
-    let stride = if order == Order::Bare { SECTOR } else { STORED };
-    let from = source.len().saturating_sub(SEARCHED).next_multiple_of(STORED.saturating_mul(SECTOR));
-    let mut at = if source.len() <= SEARCHED { 0 } else { from };
-    let mut found = Found { pt: None, mpt: None };
-    let mut error = PmtError::NoSignature;
-    while at < source.len() {
-        let window = bytes(source, at, WINDOW)?;
+/// What was found so far of pages in one order.
+struct Search {
+    order: Order,
+    found: Found,
+    /// Of the last page with a signature that is none.
+    error: PmtError,
+}
+
+impl Search {
+    fn new(order: Order) -> Self {
+        Self { order, found: Found { pt: None, mpt: None }, error: PmtError::NoSignature }
+    }
+
+    /// Looks at the next bytes of the dump, from `at` on, where a page begins.
+    fn window(&mut self, source: &(impl ReadAt + ?Sized), at: u64, window: &[u8]) -> Result<(), PmtError> {
+        let stride = if self.order == Order::Bare { SECTOR } else { STORED };
         let step = usize::try_from(stride).unwrap_or(1);
         for (place, start) in (at..).step_by(step).zip(window.chunks(step)) {
             if Which::of(start).is_none() {
                 continue;
             }
-            match page(&bytes(source, place, STORED)?, order) {
-                Ok(table) => take(&mut found, place, table),
+            match page(&bytes(source, place, STORED)?, self.order) {
+                Ok(table) => take(&mut self.found, place, table),
                 Err(PmtError::NoSignature) => {}
-                Err(other) => error = other,
+                Err(other) => self.error = other,
             }
         }
-        at = at.saturating_add(WINDOW);
+        Ok(())
     }
-    if found.best().is_none() { Err(error) } else { Ok(found) }
+
+    fn done(self) -> Result<Found, PmtError> {
+        if self.found.best().is_none() { Err(self.error) } else { Ok(self.found) }
+    }
 }
 
 /// A page that is confirmed goes before one that is not; among equals the last is the newest.

@@ -42,12 +42,13 @@ pub(super) fn stored_bytes(files: &dyn Files, entry: &Entry) -> u64 {
     bytes
 }
 
-/// Reads a file's stored bytes. Behind a page that is beyond repair it goes on with the next.
+/// Reads a file's stored bytes. Behind a page that is beyond repair it goes on with the next. `put` gets the buffer with
+/// how many bytes of it were read, and may leave another of the same length in its place.
 pub(super) fn copy(
     job: &mut Job<'_>,
     entry: &Entry,
-    buffer: &mut [u8],
-    mut put: impl FnMut(u64, &[u8]) -> Result<(), ExtractError>,
+    buffer: &mut Vec<u8>,
+    mut put: impl FnMut(u64, &mut Vec<u8>, usize) -> Result<(), ExtractError>,
 ) -> Result<Outcome, ExtractError> {
     let mut outcome = Outcome { why: job.files.caution(entry.id), ..Outcome::default() };
     let mut broken = None;
@@ -68,7 +69,7 @@ pub(super) fn copy(
             let len = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(buffer.len());
             let piece = buffer.get_mut(..len).unwrap_or_default();
             let (got, ended) = read_as_far_as_possible(job.files, entry.id, at, piece);
-            put(at, piece.get(..got).unwrap_or_default())?;
+            put(at, buffer, got)?;
             at += got as u64;
             outcome.bytes += got as u64;
             job.advance(got as u64);

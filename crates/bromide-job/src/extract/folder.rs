@@ -9,6 +9,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bromide_image::files::{Entry, Time, Xattr};
 use rustix::fs::{
@@ -16,14 +17,18 @@ use rustix::fs::{
     fsetxattr, fstat, fstatvfs, ftruncate, futimens, linkat, mkdirat, openat, renameat_with, statat,
     symlinkat, unlinkat, utimensat,
 };
-use rustix::io::{Errno, pwrite};
+use rustix::io::Errno;
 
 use super::content::{Outcome, copy};
 use super::job::{DAMAGED, Item, Job, PART, Target, Written, join};
 use super::remark::{ExtractError, What};
+use super::writer::{Writer, write_all};
 
 /// Bytes read and written at once.
-const STEP: usize = 1 << 20;
+const STEP: usize = 1 << 18;
+
+/// Bytes of a file from which on it is written by a thread of its own.
+const LARGE: u64 = 4 * STEP as u64;
 
 /// Names tried for one object on a file system where more names are equal than here.
 const TRIES: usize = 64;
@@ -39,6 +44,8 @@ pub(super) struct Folder {
     privileged: bool,
     keep_suid: bool,
     buffer: Vec<u8>,
+    /// Started with the first large file.
+    writer: Option<Writer>,
 }
 
 fn identity(fd: impl AsFd) -> io::Result<(u64, u64)> {
@@ -112,7 +119,7 @@ impl Folder {
         let at = root.try_clone().map_err(|e| io("open", e))?;
         let privileged = rustix::process::geteuid().is_root();
         let buffer = vec![0; STEP];
-        Ok(Self { root, at, above: Vec::new(), made, privileged, keep_suid, buffer })
+        Ok(Self { root, at, above: Vec::new(), made, privileged, keep_suid, buffer, writer: None })
     }
 
     /// Bytes that may still be written.
@@ -241,22 +248,33 @@ impl Folder {
         rustix::fs::chmodat(&self.at, name, self.mode(entry), AtFlags::SYMLINK_NOFOLLOW)
     }
 
+    /// The thread for large files; none where there can be none.
+    fn writer(&mut self) -> Option<&mut Writer> {
+        if self.writer.is_none() {
+            self.writer = Writer::start(STEP).ok();
+        }
+        self.writer.as_mut()
+    }
+
     /// Writes the bytes of a file into one that was just made and has its size already.
-    fn fill(&mut self, job: &mut Job<'_>, item: &Item<'_>, file: &OwnedFd) -> Result<Outcome, ExtractError> {
+    fn fill(
+        &mut self,
+        job: &mut Job<'_>,
+        item: &Item<'_>,
+        file: &Arc<OwnedFd>,
+    ) -> Result<Outcome, ExtractError> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let outcome = copy(job, item.entry, &mut buffer, |mut at, mut bytes| {
-            while !bytes.is_empty() {
-                match pwrite(file, bytes, at) {
-                    Ok(0) => return Err(failed("write", &item.path(), io::ErrorKind::WriteZero)),
-                    Ok(len) => (at, bytes) = (at + len as u64, bytes.get(len..).unwrap_or_default()),
-                    Err(Errno::INTR) => {}
-                    Err(error) => return Err(failed("write", &item.path(), error)),
-                }
-            }
-            Ok(())
+        let told = |error: io::Error| failed("write", &item.path(), error);
+        let mut writer = if item.entry.size >= LARGE { self.writer() } else { None };
+        let outcome = copy(job, item.entry, &mut buffer, |at, buffer, len| match &mut writer {
+            Some(writer) => writer.write(file, at, buffer, len).map_err(told),
+            None => write_all(file, at, buffer.get(..len).unwrap_or_default()).map_err(told),
         });
+        let settled = writer.map_or(Ok(()), Writer::settle).map_err(told);
         self.buffer = buffer;
-        outcome
+        let outcome = outcome?;
+        settled?;
+        Ok(outcome)
     }
 
     /// Fills and dresses a file under its interim name, then gives it its own.
@@ -265,7 +283,7 @@ impl Folder {
         job: &mut Job<'_>,
         item: &mut Item<'_>,
         part: &[u8],
-        file: &OwnedFd,
+        file: &Arc<OwnedFd>,
     ) -> Result<Option<Written>, ExtractError> {
         match ftruncate(file, item.entry.size) {
             Ok(()) => {}
@@ -359,7 +377,7 @@ impl Target for Folder {
                 Err(error) => return Err(failed("make a file for", &item.path(), error)),
             }
         };
-        let done = self.finish(job, item, &part, &file);
+        let done = self.finish(job, item, &part, &Arc::new(file));
         if done.is_err() {
             let _ = unlinkat(&self.at, &part[..], AtFlags::empty()); // the error told is the first
         }

@@ -12,6 +12,8 @@ mod job;
 pub mod name;
 mod remark;
 mod tar;
+#[cfg(unix)]
+mod writer;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};

@@ -198,7 +198,9 @@ impl<'a> Tar<'a> {
             }
         } else {
             job.muted = true;
-            let again = copy(job, item.entry, &mut self.buffer, |at, bytes| feed.put(at, bytes));
+            let again = copy(job, item.entry, &mut self.buffer, |at, buffer, len| {
+                feed.put(at, buffer.get(..len).unwrap_or_default())
+            });
             job.muted = false;
             let again = again?;
             if (again.bytes, &again.why) != (first.bytes, &first.why) {
@@ -228,7 +230,8 @@ impl Target for Tar<'_> {
         let size = item.entry.size;
         let stretches = Stretches::of(job, item.entry);
         let mut kept = (stretches.bytes() <= KEPT).then(Vec::new);
-        let outcome = copy(job, item.entry, &mut self.buffer, |at, bytes| {
+        let outcome = copy(job, item.entry, &mut self.buffer, |at, buffer, len| {
+            let bytes = buffer.get(..len).unwrap_or_default();
             if let Some(kept) = &mut kept
                 && !bytes.is_empty()
             {
