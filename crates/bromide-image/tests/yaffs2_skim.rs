@@ -219,6 +219,25 @@ fn a_page_that_is_not_what_it_was_taken_for_is_refused_when_it_is_read() {
     assert!(contents(&tree, 258).is_ok());
 }
 
+#[test]
+fn with_headers_alone_such_a_page_makes_all_pages_be_looked_at() {
+    let options = forms()[0];
+    let (mut image, _) = made(options, &[(30, 0, 0), (30, 0, 0)], &[]);
+    let unit = image.unit();
+    let (five, six) = (image.bytes[5 * unit..6 * unit].to_vec(), image.bytes[6 * unit..7 * unit].to_vec());
+    image.bytes[5 * unit..6 * unit].copy_from_slice(&six);
+    image.bytes[6 * unit..7 * unit].copy_from_slice(&five);
+    let tree = Tree::scan(image.bytes.as_slice(), Options { verify: Verify::Headers, ..options }).unwrap();
+    assert!(tree.counts().assumed > 0, "{:?}", tree.counts());
+    let scanned = Tree::scan(image.bytes.as_slice(), options).unwrap();
+    for id in [257, 258] {
+        assert_eq!(contents(&tree, id), contents(&scanned, id));
+    }
+    let mut chunk = [0; 2048];
+    assert_eq!(tree.read_file(257, 3 * 2048, &mut chunk), Ok(2048));
+    assert_eq!(chunk, [(257 + 4) as u8; 2048]);
+}
+
 /// Bytes that count how often and how many of them are read.
 struct Counted {
     bytes: Vec<u8>,
