@@ -84,7 +84,10 @@ pub fn open(image: Rc<dyn ReadAt>, known: Known<'_>) -> Result<Option<Box<dyn Fi
 fn glance(part: &Rc<dyn ReadAt>, form: Form) -> Result<bool, FilesError> {
     let start = head(&*main_bytes(part, form), HEAD).unwrap_or_default();
     let packed = start.starts_with(&sparse::MAGIC);
-    Ok(packed || known_start(&start) || yaffs2_form(&**part, true)?.is_some())
+    let plain = ExtFiles::<Rc<dyn ReadAt>>::is_one(&start)
+        || BootFiles::is_one(&start)
+        || SquashFiles::is_one(&start);
+    Ok(packed || plain || yaffs2_form(&**part, true)?.is_some())
 }
 
 /// The content of a sparse image; any other as it is.
