@@ -266,6 +266,246 @@ fn yaffs2_seeds(seeds: &mut Vec<Seed>) {
     seeds.push(("yaffs2", "pages".into(), pages));
 }
 
+/// An archive of the form newc with a few objects.
+fn archive() -> Vec<u8> {
+    let objects: [(&str, u32, u32, &[u8]); 6] = [
+        ("d", 0o040_755, 1, b""),
+        ("d/a", 0o100_644, 2, b""),
+        ("./b", 0o100_644, 2, b"bytes"),
+        ("l", 0o120_777, 3, b"../d"),
+        ("c", 0o020_666, 4, b""),
+        ("TRAILER!!!", 0, 0, b""),
+    ];
+    let mut out = Vec::new();
+    for (path, mode, inode, bytes) in objects {
+        let fields = [inode, mode, 0, 0, 2, 7, bytes.len() as u32, 8, 1, 4, 64, path.len() as u32 + 1, 0];
+        out.extend(b"070701");
+        fields.iter().for_each(|field| out.extend(format!("{field:08x}").bytes()));
+        for bytes in [[path.as_bytes(), b"\0"].concat(), bytes.to_vec()] {
+            out.extend(bytes);
+            out.resize(out.len().next_multiple_of(4), 0);
+        }
+    }
+    out
+}
+
+/// The same as a gzip member of one stored block.
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let len = bytes.len() as u16;
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        (0..8).for_each(|_| crc = (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()));
+    }
+    let head = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, 1];
+    let lens = [len.to_le_bytes(), (!len).to_le_bytes()].concat();
+    let end = [(!crc).to_le_bytes(), u32::from(len).to_le_bytes()].concat();
+    [&head, &lens[..], bytes, &end].concat()
+}
+
+/// The same in the legacy form of LZ4, all literals; short enough for one length byte after 255s.
+fn lz4(bytes: &[u8]) -> Vec<u8> {
+    let mut block = vec![0xF0];
+    let rest = bytes.len() - 15;
+    block.extend(vec![0xFF; rest / 255]);
+    block.push((rest % 255) as u8);
+    block.extend(bytes);
+    [&[0x02, 0x21, 0x4C, 0x18][..], &(block.len() as u32).to_le_bytes(), &block].concat()
+}
+
+/// Boot images of all versions (formats.md sections 6.4 and 6.6).
+fn boot_seeds(seeds: &mut Vec<Seed>) {
+    let archive = archive();
+    let ramdisks = [("plain", archive.clone()), ("gzip", gzipped(&archive)), ("lz4", lz4(&archive))];
+    for (name, ramdisk) in &ramdisks {
+        seeds.push(("boot_files", format!("cpio-{name}"), ramdisk.clone()));
+    }
+    seeds.push(("boot_files", "cpio-twice".into(), [archive.clone(), archive.clone()].concat()));
+    let mut mtk = vec![0xFF; 0x200];
+    mtk[..14].copy_from_slice(&[
+        0x88,
+        0x16,
+        0x88,
+        0x58,
+        archive.len() as u8,
+        2,
+        0,
+        0,
+        b'R',
+        b'O',
+        b'O',
+        b'T',
+        0,
+        0,
+    ]);
+    mtk.extend(&archive);
+    for (version, (name, ramdisk)) in (0_u32..5).zip(ramdisks.iter().cycle()) {
+        let page = if version >= 3 { 4096 } else { 2048 };
+        let ramdisk = if version == 0 { &mtk } else { ramdisk };
+        let mut out = vec![0; page];
+        out[..8].copy_from_slice(b"ANDROID!");
+        let sizes: &[(usize, u32)] =
+            if version >= 3 { &[(8, 9), (0x62C, 4)] } else { &[(8, 9), (0x18, 5), (0x660, 3), (0x670, 2)] };
+        let at = if version >= 3 { 0x0C } else { 0x10 };
+        for &(at, word) in
+            sizes.iter().chain(&[(at, ramdisk.len() as u32), (0x24, page as u32), (0x28, version)])
+        {
+            out[at..at + 4].copy_from_slice(&word.to_le_bytes());
+        }
+        for part in [&[1; 9][..], ramdisk, &[2; 5], &[3; 3], &[4; 2]] {
+            out.extend(part);
+            out.resize(out.len().next_multiple_of(page), 0);
+        }
+        seeds.push(("boot_files", format!("v{version}-{name}"), out.clone()));
+        seeds.push(("identify", format!("boot-v{version}"), out));
+    }
+}
+
+/// A small file system with a file of two runs, links of both kinds, a directory that holds its parent and an
+/// attribute; `journal` has a newer block of it.
+fn ext_image(extents: bool, journal: bool) -> Vec<u8> {
+    const BLOCK: usize = 1024;
+    let mut out = vec![0; 24 * BLOCK];
+    let mut put = |at: usize, what: &[u8]| out[at..at + what.len()].copy_from_slice(what);
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    let incompat = 2 | if extents { 0x40 } else { 0 } | if journal { 4 } else { 0 };
+    put(BLOCK, &words(&[16, 24, 0, 0, 0, 1, 0, 0, 8192, 8192, 16]));
+    put(BLOCK + 0x38, &[0x53, 0xEF]);
+    put(BLOCK + 0x4C, &words(&[1, 0, 11, 256]));
+    put(BLOCK + 0x5C, &words(&[if journal { 4 } else { 0 }, incompat]));
+    put(BLOCK + 0xE0, &words(&[8]));
+    put(2 * BLOCK + 8, &words(&[4]));
+    let mut inode = |number: usize, mode: u16, size: u32, content: &[u8]| {
+        let at = 4 * BLOCK + (number - 1) * 256;
+        put(at, &mode.to_le_bytes());
+        put(at + 4, &size.to_le_bytes());
+        put(at + 0x1A, &[1, 0]);
+        put(at + 0x28, content);
+        put(at + 0x80, &[32, 0]);
+        // An attribute, its value at the end of what is left of the inode.
+        put(at + 0xA0, &[0, 0, 2, 0xEA, 1, 1, 40, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, b'n']);
+        put(at + 0xA4 + 40, b"val");
+    };
+    inode(2, 0o040_755, 1024, &words(&[8]));
+    if extents {
+        inode(
+            11,
+            0o100_644,
+            3000,
+            &[&[0x0A, 0xF3, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0][..], &words(&[0, 1, 9, 2, 0x8001, 10])].concat(),
+        );
+        out[4 * BLOCK + 10 * 256 + 0x22] = 8;
+    } else {
+        inode(11, 0o100_644, 300_000, &words(&[9, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13, 14]));
+    }
+    let mut put = |at: usize, what: &[u8]| out[at..at + what.len()].copy_from_slice(what);
+    let mut inode = |number: usize, mode: u16, size: u32, content: &[u8]| {
+        let at = 4 * BLOCK + (number - 1) * 256;
+        put(at, &mode.to_le_bytes());
+        put(at + 4, &size.to_le_bytes());
+        put(at + 0x28, content);
+    };
+    inode(12, 0o120_777, 6, b"target");
+    inode(13, 0o120_777, 70, &words(&[11]));
+    inode(14, 0o040_700, 1024, &words(&[12]));
+    inode(8, 0o100_600, 6 * 1024, &words(&[16, 17, 18, 19, 20, 21]));
+    let names = |names: &[(u32, &str)]| {
+        let mut all = Vec::new();
+        for (place, (inode, name)) in names.iter().enumerate() {
+            let len = if place + 1 == names.len() { BLOCK - all.len() } else { 16 };
+            all.extend(inode.to_le_bytes());
+            all.extend([len as u8, (len >> 8) as u8, name.len() as u8, 0]);
+            all.extend(name.bytes());
+            all.resize(all.len().next_multiple_of(16), 0);
+        }
+        all
+    };
+    put(
+        8 * BLOCK,
+        &names(&[(2, "."), (2, ".."), (11, "file"), (12, "fast"), (13, "slow"), (14, "sub"), (11, "same")]),
+    );
+    put(12 * BLOCK, &names(&[(14, "."), (2, ".."), (2, "up"), (99, "none")]));
+    put(11 * BLOCK, &[b'x'; 70]);
+    put(13 * BLOCK, &words(&[10, 0, 9]));
+    put(14 * BLOCK, &words(&[13, 0, 13]));
+    let big = |words: &[u32]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
+    const LOG: u32 = 0xC03B_3998;
+    put(16 * BLOCK, &big(&[LOG, 4, 0, 1024, 6, 1, 1, 1, 0, 0, 1, 0]));
+    put(17 * BLOCK, &big(&[LOG, 1, 1, 9, 8]));
+    put(18 * BLOCK, b"newer");
+    put(19 * BLOCK, &big(&[LOG, 5, 1, 20, 10]));
+    put(20 * BLOCK, &big(&[LOG, 2, 1]));
+    out
+}
+
+fn ext_seeds(seeds: &mut Vec<Seed>) {
+    for (name, extents, journal) in [("ext2", false, false), ("ext3", false, true), ("ext4", true, true)] {
+        seeds.push(("ext_files", name.into(), ext_image(extents, journal)));
+    }
+}
+
+/// A SquashFS whose metadata is stored as it is: a file of a hole and a fragment under two names with an attribute, a
+/// link, a device.
+fn squash_image(packing: u16) -> Vec<u8> {
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    let inode = |number: u16, body: &[u8]| {
+        [&number.to_le_bytes()[..], &[0xA4, 1, 0, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0], body].concat()
+    };
+    let mut out = vec![0; 96];
+    out.extend(b"tails");
+    let tail = 5 | 1 << 24;
+    let mut block = |content: &[u8]| {
+        let at = out.len() as u64;
+        out.extend((content.len() as u16 | 0x8000).to_le_bytes());
+        out.extend(content);
+        at
+    };
+    let file = inode(9, &words(&[96, 0, 4101, 0, 4096, 0, 2, 0, 0, 0, 0]));
+    let link = inode(3, &[&words(&[1, 4]), &b"file"[..]].concat());
+    let device = inode(5, &words(&[1, 0x501]));
+    let mut names = words(&[3, 0, 1]);
+    let places = [file.len() + link.len(), 0, file.len(), 0];
+    for (name, place) in ["c", "file", "link", "same"].iter().zip(places) {
+        names.extend([place as u8, 0, 0, 0, 2, 0, name.len() as u8 - 1, 0]);
+        names.extend(name.bytes());
+    }
+    let root = inode(1, &[&words(&[0, 2]), &[names.len() as u8 + 3, 0, 0, 0, 5, 0, 0, 0][..]].concat());
+    let root_at = (file.len() + link.len() + device.len()) as u64;
+    let inodes = block(&[file, link, device, root].concat());
+    let directories = block(&names);
+    let fragment = block(&words(&[96, 0, tail, 0]));
+    let owner = block(&words(&[1000]));
+    let pair = block(b"\0\0\x01\0n\x03\0\0\0val");
+    let attributes = block(&words(&[0, 0, 1, 10]));
+    let mut table = |words: &[u64]| {
+        let at = out.len() as u64;
+        out.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        at
+    };
+    let places = [table(&[owner]), table(&[pair, 1, attributes]), inodes, directories, table(&[fragment])];
+    out[..32].copy_from_slice(&words(&[
+        0x7371_7368,
+        5,
+        7,
+        4096,
+        1,
+        12 << 16 | u32::from(packing),
+        1 << 16,
+        4,
+    ]));
+    let whole = out.len() as u64;
+    for (index, word) in [root_at, whole].into_iter().chain(places).chain([u64::MAX]).enumerate() {
+        out[32 + 8 * index..][..8].copy_from_slice(&word.to_le_bytes());
+    }
+    out
+}
+
+fn squash_seeds(seeds: &mut Vec<Seed>) {
+    for (name, packing) in [("zlib", 1), ("lzma", 2), ("xz", 4), ("lz4", 5)] {
+        seeds.push(("squash_files", name.into(), squash_image(packing)));
+    }
+}
+
 fn main() -> std::io::Result<()> {
     let Some(folder) = std::env::args_os().nth(1) else {
         return Err(std::io::Error::other("usage: seeds FOLDER"));
@@ -279,6 +519,9 @@ fn main() -> std::io::Result<()> {
     sparse_seeds(&mut seeds);
     da_seeds(&mut seeds);
     yaffs2_seeds(&mut seeds);
+    boot_seeds(&mut seeds);
+    ext_seeds(&mut seeds);
+    squash_seeds(&mut seeds);
     for (target, name, bytes) in &seeds {
         let folder = Path::new(&folder).join(target);
         std::fs::create_dir_all(&folder)?;
