@@ -144,9 +144,15 @@ impl Log {
             *place = rank;
         }
         let mut records = core::mem::take(&mut self.records);
-        records.sort_unstable_by_key(|record| {
-            (record.object, Reverse(self.position(record)), matches!(record.event, Event::Shadowed { .. }))
-        });
+        // Image makers write one object after the other: there the records are nearly in order.
+        if !records.is_sorted_by_key(|record| record.object) {
+            records.sort_unstable_by_key(|record| record.object);
+        }
+        for of_one in records.chunk_by_mut(|a, b| a.object == b.object) {
+            of_one.sort_unstable_by_key(|record| {
+                (Reverse(self.position(record)), matches!(record.event, Event::Shadowed { .. }))
+            });
+        }
         self.records = records;
     }
 }
