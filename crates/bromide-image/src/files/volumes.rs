@@ -6,7 +6,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::cell::OnceCell;
 use core::ops::Range;
@@ -23,10 +23,13 @@ pub type Opener = Box<dyn Fn(Rc<dyn ReadAt>) -> Result<Option<Box<dyn Files>>, F
 /// Whether a file system is in a partition, by a few of its bytes.
 pub type Glance = Box<dyn Fn(&Rc<dyn ReadAt>) -> Result<bool, FilesError>>;
 
+/// What was found in a partition: one that cannot be read does not hide the others.
+type Found = Result<Option<Box<dyn Files>>, String>;
+
 struct Volume {
     name: Vec<u8>,
     bytes: Rc<dyn ReadAt>,
-    files: OnceCell<Option<Box<dyn Files>>>,
+    files: OnceCell<Found>,
     /// What a glance found.
     has_files: OnceCell<bool>,
 }
@@ -74,21 +77,26 @@ impl Volumes {
         Ok((at, volume, own.checked_sub(1)))
     }
 
-    fn files<'a>(&'a self, volume: &'a Volume) -> Result<Option<&'a dyn Files>, FilesError> {
-        if let Some(known) = volume.files.get() {
-            return Ok(known.as_deref());
-        }
-        let found = (self.open)(Rc::clone(&volume.bytes)).map_err(|e| match e {
-            FilesError::Read(e) => FilesError::Read(e),
-            other => FilesError::Unreadable(format!("{}: {other}", volume.name.escape_ascii())),
-        })?;
-        Ok(volume.files.get_or_init(|| found).as_deref())
+    /// The tree of a partition, `None` where it has none, or why it cannot be read.
+    fn opened<'a>(&self, volume: &'a Volume) -> &'a Found {
+        volume.files.get_or_init(|| (self.open)(Rc::clone(&volume.bytes)).map_err(|e| e.to_string()))
+    }
+
+    /// The tree of a partition, if there is one that can be read.
+    fn files<'a>(&self, volume: &'a Volume) -> Option<&'a dyn Files> {
+        self.opened(volume).as_ref().ok()?.as_deref()
     }
 
     /// The tree an object is in, its number, and its id there. A partition with a file system is its root.
     fn inside(&self, id: u64) -> Result<(usize, &dyn Files, u64), FilesError> {
         let (at, volume, own) = self.split(id)?;
-        let files = self.files(volume)?.ok_or(FilesError::Not { id, wanted: "directory" })?;
+        let files = match self.opened(volume) {
+            Ok(Some(files)) => &**files,
+            Ok(None) => return Err(FilesError::Not { id, wanted: "directory" }),
+            Err(why) => {
+                return Err(FilesError::Unreadable(format!("{}: {why}", volume.name.escape_ascii())));
+            }
+        };
         let own = own.unwrap_or_else(|| files.root());
         Ok((at, files, own))
     }
@@ -112,9 +120,9 @@ impl Volumes {
             if *volume.has_files.get_or_init(|| found) {
                 return Ok(Entry { id, name: volume.name.clone(), ..plain(Kind::Directory, 0o555) });
             }
-            let _ = volume.files.set(None);
+            let _ = volume.files.set(Ok(None));
         }
-        let Some(files) = self.files(volume)? else {
+        let Some(files) = self.files(volume) else {
             let size = volume.bytes.len();
             return Ok(Entry { id, name: volume.name.clone(), size, ..plain(Kind::File, 0o444) });
         };
@@ -199,7 +207,7 @@ impl Files for Volumes {
 
     fn read(&self, id: u64, offset: u64, into: &mut [u8]) -> Result<usize, FilesError> {
         let (_, volume, own) = self.split(id)?;
-        if own.is_some() || self.files(volume)?.is_some() {
+        if own.is_some() || self.files(volume).is_some() {
             let (_, files, own) = self.inside(id)?;
             return files.read(own, offset, into);
         }
@@ -212,7 +220,7 @@ impl Files for Volumes {
 
     fn stored(&self, id: u64, offset: u64) -> Result<Option<Range<u64>>, FilesError> {
         let (_, volume, own) = self.split(id)?;
-        if own.is_some() || self.files(volume)?.is_some() {
+        if own.is_some() || self.files(volume).is_some() {
             let (_, files, own) = self.inside(id)?;
             return files.stored(own, offset);
         }
@@ -223,7 +231,7 @@ impl Files for Volumes {
     fn xattrs(&self, id: u64) -> Result<Vec<Xattr>, FilesError> {
         match self.inside(id) {
             Ok((_, files, own)) => files.xattrs(own),
-            Err(FilesError::Not { .. }) => Ok(Vec::new()),
+            Err(FilesError::Not { .. } | FilesError::Unreadable(_)) => Ok(Vec::new()),
             Err(other) if id != self.root() => Err(other),
             Err(_) => Ok(Vec::new()),
         }
@@ -231,7 +239,10 @@ impl Files for Volumes {
 
     fn volume(&self, name: &[u8]) -> Result<Option<&dyn Files>, FilesError> {
         match self.volumes.iter().find(|it| it.name == name) {
-            Some(volume) => self.files(volume),
+            Some(volume) => match self.opened(volume) {
+                Ok(files) => Ok(files.as_deref()),
+                Err(why) => Err(FilesError::Unreadable(why.clone())),
+            },
             None => Ok(None),
         }
     }
@@ -252,8 +263,11 @@ impl Files for Volumes {
     fn doubts(&self) -> Vec<String> {
         let mut told = self.doubts.clone();
         for volume in &self.volumes {
-            let inside =
-                volume.files.get().and_then(|it| it.as_deref()).map(Files::doubts).unwrap_or_default();
+            let inside = match volume.files.get() {
+                Some(Ok(Some(files))) => files.doubts(),
+                Some(Err(why)) => alloc::vec![format!("its files cannot be read: {why}")],
+                _ => continue,
+            };
             told.extend(inside.iter().map(|doubt| format!("{}: {doubt}", volume.name.escape_ascii())));
         }
         told

@@ -200,3 +200,26 @@ fn damage_in_a_dump_of_a_whole_chip_is_told_by_partition_and_file() {
         "{json}"
     );
 }
+
+#[test]
+fn a_partition_that_cannot_be_read_does_not_hide_the_others() {
+    let (bench, (_, image)) = (Bench::new(), image());
+    let mut flash = physical_dump(&image);
+    let geometry = Geometry::new(2048, 64, 64, 256).unwrap();
+    let mut head = [0; MAIN as usize];
+    // An ext superblock with blocks and inodes, and nothing right about them.
+    head[1024 + 0x38..][..2].copy_from_slice(&[0x53, 0xEF]);
+    (head[1024 + 4], head[1024 + 0x28]) = (1, 1);
+    let page = STORED as usize;
+    encode_page(&head, &[0; 25], None, &geometry, &mut flash[136 * 64 * page..][..page]).unwrap();
+    bench.write("flash.bin", &flash);
+    bench.write(
+        "mtd.txt",
+        "dev:    size   erasesize  name\nmtd0: 00100000 00020000 \"boot\"\n\
+         mtd1: 01000000 00020000 \"system\"\nmtd2: 00800000 00020000 \"userdata\"\n",
+    );
+    let list = bench.run("image ls -l flash.bin --map mtd.txt").good();
+    assert_eq!(list.out.lines().count(), 3, "{}", list.out);
+    list.says(&["userdata: its files cannot be read"]);
+    bench.run("image ls flash.bin:userdata/x --map mtd.txt").fails(1, &["userdata", "image/"]);
+}

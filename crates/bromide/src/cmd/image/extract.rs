@@ -32,7 +32,7 @@ const MOST_LINES: usize = 100;
 /// called NAME~2.
 ///
 /// A file with a page beyond repair, or that may be wrong for another reason, is called NAME.damaged;
-/// where bytes are missing there are zeros. The exit code is then 1.
+/// where bytes are missing there are zeros. The exit code is then 5.
 ///
 /// Examples:
 ///
@@ -113,6 +113,7 @@ pub(super) fn write_out(
         run(&start, to, &mut tell, cancel)
     };
     front.settle();
+    opened.tell_doubts(front);
     for line in lines.told(&opened.title) {
         front.tell(&Event::Warning(&line));
     }
@@ -122,16 +123,17 @@ pub(super) fn write_out(
         other => other?,
     };
     tell_summary(&summary, to, front);
-    match summary.damaged + summary.refused {
-        0 => Ok(()),
-        _ => {
+    match (summary.damaged, summary.refused) {
+        (0, 0) => Ok(()),
+        (damaged, _) => {
+            let code = if damaged == 0 { exit::FAILED } else { exit::DAMAGED };
             let what = format!(
                 "{}: {} damaged, {} that could not be read or written",
                 opened.title,
                 count(summary.damaged, "file is", "files are"),
                 count(summary.refused, "object", "objects")
             );
-            Err(Failure::new("image/damaged", exit::FAILED, what, "everything else is whole and right"))
+            Err(Failure::new("image/damaged", code, what, "everything else is whole and right"))
         }
     }
 }

@@ -101,6 +101,7 @@ pub(crate) fn find(args: &Find, front: &mut Front, cancel: &Cancel) -> Result<()
         Ok(())
     };
     let written = all(&opened, &start, path, front, &mut found)?.and_then(|()| out.flush());
+    opened.tell_doubts(front);
     match written {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::new("file/io", exit::FAILED, format!("standard output: {e}"), ""))

@@ -44,15 +44,28 @@ pub(crate) struct Ls {
 pub(crate) fn ls(args: &Ls, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
     let opened = open_place(&args.place, front, cancel)?;
     let (start, path) = opened.named(front)?;
+    let listed = list_all(&opened, start, path, args, front);
+    opened.tell_doubts(front);
+    listed
+}
+
+fn list_all(
+    opened: &Opened,
+    start: Entry,
+    path: Vec<u8>,
+    args: &Ls,
+    front: &mut Front,
+) -> Result<(), Failure> {
     if start.kind != Kind::Directory {
-        return list(&opened, &[(path, start)], args.long, front);
+        return list(opened, &[(path, start)], args.long, front);
     }
     if !args.recursive {
         let inside = opened.files.children(start.id).map_err(|e| opened.failed(&e.to_string()))?;
+        opened.go_on()?;
         let inside: Vec<_> = inside.into_iter().map(|entry| (join(&path, &entry.name), entry)).collect();
-        return list(&opened, &inside, args.long, front);
+        return list(opened, &inside, args.long, front);
     }
-    recursive(&opened, start.id, path, args.long, front)
+    recursive(opened, start.id, path, args.long, front)
 }
 
 /// Directory after directory, each with a heading, in the order of a walk.

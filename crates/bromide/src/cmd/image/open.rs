@@ -1,5 +1,7 @@
 //! Images: a file or a phone opened, its file system found, its tree read, and what is odd about it told in a line.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 use std::rc::Rc;
@@ -45,6 +47,8 @@ pub(crate) struct Opened {
     /// The path a user named in it.
     pub(super) path: OsString,
     cancel: Cancel,
+    /// Doubts that were told.
+    told: RefCell<BTreeSet<String>>,
 }
 
 /// Opens what a user named.
@@ -99,7 +103,9 @@ fn opened(
     };
     let identify = format!("bromide identify {title} tells what it is");
     match found {
-        Ok(Some(files)) => Ok(Opened { files, title, path, cancel: cancel.clone() }),
+        Ok(Some(files)) => {
+            Ok(Opened { files, title, path, cancel: cancel.clone(), told: RefCell::default() })
+        }
         Ok(None) => Err(failed("there is no file system in it that can be read", "image/unknown", &identify)),
         Err(FilesError::Read(e)) => Err(failed(&e.to_string(), "file/io", "name a file that can be read")),
         Err(e) => Err(failed(&e.to_string(), "image/unreadable", &identify)),
@@ -112,6 +118,7 @@ impl Opened {
         let asked = self.path.as_encoded_bytes();
         let found = lookup(&*self.files, asked).map_err(|e| self.failed(&e.to_string()));
         self.tell_doubts(front);
+        self.go_on()?;
         let Some(entry) = found? else {
             let what = format!("{}: there is no {} in it", self.title, shown(asked));
             let advice = "bromide image ls -R shows what there is; links are not followed";
@@ -127,9 +134,10 @@ impl Opened {
         names.collect::<Vec<_>>().join(&b'/')
     }
 
-    /// What is odd about the image is told.
+    /// What is odd about the image is told, each thing once: partitions are opened as they are looked into.
     pub(super) fn tell_doubts(&self, front: &mut Front) {
-        let doubts = self.files.doubts();
+        let mut doubts = self.files.doubts();
+        doubts.retain(|doubt| self.told.borrow_mut().insert(doubt.clone()));
         if !doubts.is_empty() {
             front.tell(&Event::Warning(&harmless(&format!("{}: {}", self.title, doubts.join("; ")))));
         }

@@ -53,5 +53,6 @@ pub(crate) fn tree(args: &Tree, front: &mut Front, cancel: &Cancel) -> Result<()
         let files = if others == 1 { "file" } else { "files" };
         out::result(&[format!("\n{} {folders}, {} {files}", grouped(directories), grouped(others))])?;
     }
+    opened.tell_doubts(front);
     Ok(())
 }
