@@ -9,6 +9,7 @@ pub mod error;
 pub mod event;
 pub mod extract;
 pub mod follow;
+pub mod open_file;
 pub mod pagecheck;
 pub mod pageimage;
 pub mod pagereport;

@@ -147,6 +147,28 @@ pub struct Entry {
     pub device: (u32, u32),
 }
 
+impl Entry {
+    /// An object without a name, of which nothing else is said: root's, empty, of 1970.
+    #[must_use]
+    pub const fn plain(id: u64, kind: Kind, mode: u32) -> Self {
+        let time = Time { seconds: 0, nanos: 0 };
+        Self {
+            id,
+            name: Vec::new(),
+            kind,
+            mode,
+            uid: 0,
+            gid: 0,
+            size: 0,
+            accessed: time,
+            modified: time,
+            changed: time,
+            names: 1,
+            device: (0, 0),
+        }
+    }
+}
+
 /// An extended attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Xattr {

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use core::cell::OnceCell;
 use core::ops::Range;
 
-use super::{Entry, Files, FilesError, Kind, Time, Xattr};
+use super::{Entry, Files, FilesError, Kind, Xattr};
 use crate::read_at::ReadAt;
 
 /// Bits of an id that are the partition's own.
@@ -118,13 +118,13 @@ impl Volumes {
                 None => glance(&volume.bytes)?,
             };
             if *volume.has_files.get_or_init(|| found) {
-                return Ok(Entry { id, name: volume.name.clone(), ..plain(Kind::Directory, 0o555) });
+                return Ok(Entry { name: volume.name.clone(), ..Entry::plain(id, Kind::Directory, 0o555) });
             }
             let _ = volume.files.set(Ok(None));
         }
         let Some(files) = self.files(volume) else {
             let size = volume.bytes.len();
-            return Ok(Entry { id, name: volume.name.clone(), size, ..plain(Kind::File, 0o444) });
+            return Ok(Entry { name: volume.name.clone(), size, ..Entry::plain(id, Kind::File, 0o444) });
         };
         let mut entry = files.entry(files.root())?;
         (entry.id, entry.name) = (id, volume.name.clone());
@@ -140,25 +140,6 @@ fn volume_id(at: usize) -> u64 {
     u64::try_from(at).unwrap_or(u64::MAX).saturating_add(1) << OWN_BITS
 }
 
-/// An object nothing is said about.
-fn plain(kind: Kind, mode: u32) -> Entry {
-    let time = Time::default();
-    Entry {
-        id: 0,
-        name: Vec::new(),
-        kind,
-        mode,
-        uid: 0,
-        gid: 0,
-        size: 0,
-        accessed: time,
-        modified: time,
-        changed: time,
-        names: 1,
-        device: (0, 0),
-    }
-}
-
 impl Files for Volumes {
     fn title(&self) -> &'static str {
         self.title
@@ -170,7 +151,7 @@ impl Files for Volumes {
 
     fn entry(&self, id: u64) -> Result<Entry, FilesError> {
         if id == self.root() {
-            return Ok(plain(Kind::Directory, 0o555));
+            return Ok(Entry::plain(id, Kind::Directory, 0o555));
         }
         let (at, volume, own) = self.split(id)?;
         match own {

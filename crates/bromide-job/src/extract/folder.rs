@@ -479,21 +479,7 @@ mod tests {
     use super::*;
 
     fn entry(name: &[u8]) -> Entry {
-        let time = Time::default();
-        Entry {
-            id: 2,
-            name: name.to_vec(),
-            kind: Kind::File,
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-            size: 0,
-            accessed: time,
-            modified: time,
-            changed: time,
-            names: 1,
-            device: (0, 0),
-        }
+        Entry { name: name.to_vec(), ..Entry::plain(2, Kind::File, 0o644) }
     }
 
     /// The names tried until a file system that takes only some of them has the object, or none.

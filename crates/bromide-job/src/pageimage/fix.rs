@@ -4,13 +4,14 @@ use std::cell::Cell;
 use std::mem;
 use std::path::Path;
 
-use bromide_image::read_at::ReadAt;
+use bromide_image::read_at::{ReadAt, ReadError};
 
 use super::check::{Seen, Tally};
 use super::page::Page;
 use super::stream::{GoOn, Piece};
-use super::write::{FileAt, Notes};
+use super::write::Notes;
 use super::{Checked, Output, PageImageError, Shape, check};
+use crate::open_file::OpenFile;
 use crate::save::Saved;
 
 /// What was done to an image.
@@ -89,7 +90,9 @@ impl Notes for Mended<'_> {
     fn judge(&mut self, part: &Path, go_on: &mut GoOn<'_>) -> Result<(), PageImageError> {
         self.step.set(Step::ReadBack);
         let before = &self.tally.checked;
-        let after = check(&FileAt::open(part)?, &before.shape, go_on)?;
+        let medium = |e: std::io::Error| ReadError::Medium { at: 0, why: e.to_string() };
+        let written = OpenFile::open(part).map_err(medium)?;
+        let after = check(&written, &before.shape, go_on)?;
         let left = after.counts.corrected() + after.counts.flipped_blank;
         if left != 0 || after.damaged != before.damaged || after.counts.pages() != before.counts.pages() {
             let what = format!("{left} pages with wrong bits, {} damaged", after.damaged.len());

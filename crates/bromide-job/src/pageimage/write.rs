@@ -1,11 +1,9 @@
 //! An image written anew, piece by piece, under an interim name until it is whole.
 
 use std::fs;
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use bromide_image::read_at::{ReadAt, ReadError};
+use bromide_image::read_at::ReadAt;
 
 use super::stream::{GoOn, Piece, stream};
 use super::{PageImageError, Shape};
@@ -83,32 +81,5 @@ pub(super) trait Notes {
     /// Looks at the whole file under its interim name; an error keeps it from getting its own.
     fn judge(&mut self, _part: &Path, _go_on: &mut GoOn<'_>) -> Result<(), PageImageError> {
         Ok(())
-    }
-}
-
-/// A file read where it is asked to be.
-pub(super) struct FileAt {
-    file: File,
-    len: u64,
-}
-
-impl FileAt {
-    pub(super) fn open(path: &Path) -> Result<Self, ReadError> {
-        let medium = |e: std::io::Error| ReadError::Medium { at: 0, why: e.to_string() };
-        let file = File::open(path).map_err(medium)?;
-        let len = file.metadata().map_err(medium)?.len();
-        Ok(Self { file, len })
-    }
-}
-
-impl ReadAt for FileAt {
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<(), ReadError> {
-        let mut file = &self.file;
-        let read = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(into));
-        read.map_err(|e| ReadError::Medium { at, why: e.to_string() })
     }
 }

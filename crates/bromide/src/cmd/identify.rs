@@ -1,11 +1,10 @@
 //! `identify`: what a file is, and what lies where in a dump.
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bromide_image::identify::{self, Finding, Form, Identity, Value};
-use bromide_image::read_at::{ReadAt, ReadError};
+use bromide_image::read_at::ReadAt as _;
+use bromide_job::open_file::OpenFile;
 use clap::Args;
 use serde_json::{Map, json};
 
@@ -25,38 +24,6 @@ pub(crate) struct Identify {
     pub(crate) file: PathBuf,
 }
 
-/// A file that is read where it is asked to be.
-pub(crate) struct OpenFile {
-    file: File,
-    len: u64,
-}
-
-impl OpenFile {
-    /// Of a file or device; not of a directory.
-    pub(crate) fn open(path: &Path) -> std::io::Result<Self> {
-        let file = File::open(path)?;
-        let about = file.metadata()?;
-        if about.is_dir() {
-            return Err(std::io::ErrorKind::IsADirectory.into());
-        }
-        // A device says its length only where its end is.
-        let len = if about.is_file() { about.len() } else { (&file).seek(SeekFrom::End(0))? };
-        Ok(Self { file, len })
-    }
-}
-
-impl ReadAt for OpenFile {
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<(), ReadError> {
-        let mut file = &self.file;
-        let read = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(into));
-        read.map_err(|e| ReadError::Medium { at, why: e.to_string() })
-    }
-}
-
 /// `bromide identify FILE`.
 pub(crate) fn identify(args: &Identify, front: &mut Front) -> Result<(), Failure> {
     let path = args.file.display();
@@ -67,13 +34,13 @@ pub(crate) fn identify(args: &Identify, front: &mut Front) -> Result<(), Failure
         Front::Json(json) => {
             let findings: Vec<_> = found.findings.iter().map(|it| value(it, found.form)).collect();
             json.line(&json!({
-                "event": "identity", "file": args.file.to_string_lossy(), "bytes": file.len,
+                "event": "identity", "file": args.file.to_string_lossy(), "bytes": file.len(),
                 "form": found.form.code(), "data_bytes": found.data_bytes, "complete": found.complete,
                 "findings": findings,
             }));
             Ok(())
         }
-        Front::Screen(_) => out::result(&text(&path.to_string(), file.len, &found)),
+        Front::Screen(_) => out::result(&text(&path.to_string(), file.len(), &found)),
     }
 }
 

@@ -17,6 +17,7 @@ mod open;
 mod pages;
 mod phone;
 mod place;
+mod stoppable;
 mod tree;
 
 use bromide_link::Cancel;

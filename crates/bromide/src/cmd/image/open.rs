@@ -9,36 +9,16 @@ use std::rc::Rc;
 use bromide_image::files::{self, Entry, Files, FilesError, Known, Left, Step, lookup};
 use bromide_image::identify::Form;
 use bromide_image::map::Map;
-use bromide_image::read_at::{ReadAt, ReadError};
 use bromide_job::event::Event;
 use bromide_link::Cancel;
 
 use super::phone::PhoneImage;
 use super::place::{Medium, Place};
-use crate::cmd::identify::OpenFile;
+use super::stoppable::Stoppable;
 use crate::cmd::map;
 use crate::front::Front;
 use crate::out::harmless;
 use crate::report::{Failure, exit};
-
-/// An image that stops being read when the user wants it.
-struct Image {
-    file: OpenFile,
-    cancel: Cancel,
-}
-
-impl ReadAt for Image {
-    fn len(&self) -> u64 {
-        self.file.len()
-    }
-
-    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<(), ReadError> {
-        if self.cancel.is_set() {
-            return Err(ReadError::Medium { at, why: "stopped by the user".to_owned() });
-        }
-        self.file.read_at(at, into)
-    }
-}
 
 /// The files of an image, and what it is called.
 pub(crate) struct Opened {
@@ -83,11 +63,7 @@ pub(crate) fn open(path: &Path, cancel: &Cancel) -> Result<Opened, Failure> {
 
 fn open_file(path: &Path, inside: OsString, map: Option<&Map>, cancel: &Cancel) -> Result<Opened, Failure> {
     let title = path.display().to_string();
-    let file = OpenFile::open(path).map_err(|e| {
-        let what = format!("{title}: {e}");
-        Failure::new("file/io", exit::FAILED, what, "name a file that can be read")
-    })?;
-    let image = Rc::new(Image { file, cancel: cancel.clone() });
+    let image = Rc::new(Stoppable::open(path, cancel)?);
     opened(title, inside, cancel, files::open(image, Known { map, ..Known::default() }))
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bromide_image::read_at::{ReadAt, ReadError};
+use bromide_image::read_at::ReadAt;
 use bromide_job::event::Event;
 use bromide_job::pageimage::{Checked, DamagedPage, Form, PageImageError, Shape, detect};
 use bromide_link::Cancel;
@@ -11,7 +11,7 @@ use bromide_nand::report::Counts;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::cmd::identify::OpenFile;
+use super::stoppable::Stoppable;
 use crate::front::Front;
 use crate::numbers::grouped;
 use crate::report::{Failure, exit};
@@ -64,28 +64,9 @@ impl From<FormArg> for Form {
     }
 }
 
-/// A file that stops being read when the user wants it.
-pub(super) struct Source {
-    file: OpenFile,
-    cancel: Cancel,
-}
-
-impl ReadAt for Source {
-    fn len(&self) -> u64 {
-        self.file.len()
-    }
-
-    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<(), ReadError> {
-        if self.cancel.is_set() {
-            return Err(ReadError::Medium { at, why: "stopped by the user".to_owned() });
-        }
-        self.file.read_at(at, into)
-    }
-}
-
 /// An image and the shape of its pages.
 pub(super) struct Image {
-    pub(super) source: Source,
+    pub(super) source: Stoppable,
     pub(super) shape: Shape,
     pub(super) title: String,
     cancel: Cancel,
@@ -95,11 +76,7 @@ impl Image {
     /// Opens an image and finds out its form, unless the user said it.
     pub(super) fn open(path: &Path, pages: &Pages, cancel: &Cancel) -> Result<Self, Failure> {
         let title = path.display().to_string();
-        let file = OpenFile::open(path).map_err(|e| {
-            let what = format!("{title}: {e}");
-            Failure::new("file/io", exit::FAILED, what, "name a file that can be read")
-        })?;
-        let source = Source { file, cancel: cancel.clone() };
+        let source = Stoppable::open(path, cancel)?;
         let failed = |e: PageImageError| failure(&title, &e, cancel);
         let geometry = pages.geometry().map_err(failed)?;
         let form = match pages.layout {

@@ -1,33 +1,14 @@
 //! Maps from files: text of any kind, tables of the flash, and dumps of any size that have one.
 
-use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use bromide_image::map::{self, Content, MOST_TEXT_BYTES, Map, MapError, OpenError};
-use bromide_image::read_at::{ReadAt, ReadError};
+use bromide_job::open_file::OpenFile;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::report::{Failure, exit};
-
-/// A file that is read where it is asked to be.
-struct OpenFile {
-    file: RefCell<File>,
-    len: u64,
-}
-
-impl ReadAt for OpenFile {
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<(), ReadError> {
-        let mut file = self.file.borrow_mut();
-        let read = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(into));
-        read.map_err(|e| ReadError::Medium { at, why: e.to_string() })
-    }
-}
 
 /// Reads a map; a manifest is followed to the scatter file it names.
 pub(crate) fn load(path: &Path) -> Result<Map, Failure> {
@@ -54,7 +35,7 @@ fn content(path: &Path, title: &str) -> Result<Content, Failure> {
         // What cannot be read at any place, a pipe for one, is text of a bounded length.
         None if !about.is_dir() => map::read_at(&bounded(opened).map_err(|e| unread(title, &e))?),
         None => return Err(unread(title, "this is a directory")),
-        Some(len) => map::read_at(&OpenFile { file: RefCell::new(opened), len }),
+        Some(len) => map::read_at(&OpenFile::of(opened, len)),
     };
     read.map_err(|e| match e {
         OpenError::Text(fault) => {

@@ -58,20 +58,9 @@ impl<'a> Gone<'a> {
     fn add(&mut self, name: &[u8], kind: Kind, mode: u32, modified: u32) -> u64 {
         let id = self.nodes.len() as u64 + ROOT;
         let time = Time { seconds: i64::from(modified), nanos: 0 };
-        let entry = Entry {
-            id,
-            name: name.to_vec(),
-            kind,
-            mode: mode & 0o777,
-            uid: 0,
-            gid: 0,
-            size: 0,
-            accessed: time,
-            modified: time,
-            changed: time,
-            names: 1,
-            device: (0, 0),
-        };
+        let (name, mode) = (name.to_vec(), mode & 0o777);
+        let times = Entry { accessed: time, modified: time, changed: time, ..Entry::plain(id, kind, mode) };
+        let entry = Entry { name, ..times };
         self.nodes.push(Node { entry, inside: Vec::new(), content: None, target: Vec::new() });
         id
     }
