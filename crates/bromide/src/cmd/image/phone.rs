@@ -3,7 +3,7 @@
 //! The conversation has a thread of its own, which ends when the image is dropped. Pages that came are kept, within
 //! bounds, because file systems look at the same ones again and again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -52,6 +52,8 @@ pub(super) struct PhoneImage {
     wanted: Option<Sender<Range<u64>>>,
     came: Receiver<Result<Vec<u8>, String>>,
     kept: RefCell<BTreeMap<u64, Box<[u8]>>>,
+    /// The page behind the last that came, and how many were asked for at least: who reads on wants more of them.
+    ahead: Cell<(u64, u64)>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -76,8 +78,8 @@ impl PhoneImage {
         let ready = is_ready.recv().unwrap_or_else(|_| Err(Failure::stopped()));
         match ready {
             Ok(ready) => {
-                let kept = RefCell::default();
-                Ok(Self { ready, wanted: Some(wanted), came, kept, thread: Some(thread) })
+                let (kept, ahead) = (RefCell::default(), Cell::new((u64::MAX, 1)));
+                Ok(Self { ready, wanted: Some(wanted), came, kept, ahead, thread: Some(thread) })
             }
             Err(failure) => {
                 drop(wanted);
@@ -110,6 +112,22 @@ impl PhoneImage {
         Ok(())
     }
 
+    /// The pages that are missing, and more behind them where they follow on those that came last: twice as many each
+    /// time, up to one packet.
+    fn with_more(&self, missing: Range<u64>) -> Range<u64> {
+        let (next, many) = self.ahead.get();
+        let many = if missing.start == next { (many * 2).min(PAGES_PER_PACKET.into()) } else { 1 };
+        let end = (missing.start + many).clamp(missing.end, self.pages().max(missing.end));
+        let wanted = self.missing(missing.start..end).unwrap_or(missing);
+        self.ahead.set((wanted.end, many));
+        wanted
+    }
+
+    /// Pages of the chip.
+    const fn pages(&self) -> u64 {
+        self.ready.chip.length / self.ready.page
+    }
+
     /// The next pages of the range that are not kept.
     fn missing(&self, pages: Range<u64>) -> Option<Range<u64>> {
         let kept = self.kept.borrow();
@@ -122,7 +140,7 @@ impl PhoneImage {
 
 impl ReadAt for PhoneImage {
     fn len(&self) -> u64 {
-        self.ready.chip.length / self.ready.page * self.ready.unit
+        self.pages() * self.ready.unit
     }
 
     fn read_at(&self, at: u64, into: &mut [u8]) -> Result<(), ReadError> {
@@ -136,7 +154,7 @@ impl ReadAt for PhoneImage {
             let number = at / unit;
             let last = (at + rest.len() as u64).div_ceil(unit);
             if let Some(missing) = self.missing(number..number + 1).and_then(|_| self.missing(number..last)) {
-                self.fetch(missing)?;
+                self.fetch(self.with_more(missing))?;
             }
             let kept = self.kept.borrow();
             let why = || "the phone sent fewer pages than it was asked for".to_owned();
@@ -236,7 +254,7 @@ async fn serve<S: Source>(
                 if came / TOLD != told {
                     told = came / TOLD;
                     let done = grouped(came >> 20);
-                    tell(Event::Note(&format!("{done} MiB read; what was used is read whole, once")));
+                    tell(Event::Note(&format!("{done} MiB read from the phone so far")));
                 }
                 if answer.send(Ok(bytes)).is_err() {
                     break;
