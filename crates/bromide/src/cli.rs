@@ -296,8 +296,8 @@ pub(crate) enum Phone {
 
 /// Serve a virtual phone on a pseudo-terminal, a TCP port or a USB bus until Ctrl-C
 ///
-/// Each connection is one plug-in: the phone starts afresh, its flash stays. On USB it shows one face after the
-/// other as a real one does. Example:
+/// Each connection is one plug-in: the phone starts afresh, its flash stays. On USB it shows one face
+/// after the other as a real one does. Example:
 ///
 ///   bromide phone serve --model mt6575 --flash flash.bin --listen pty:phone.tty
 ///

@@ -17,7 +17,8 @@ const STEP: usize = 1 << 20;
 
 /// Write a file of an image to standard output
 ///
-/// Bit errors are corrected. Where a page is damaged beyond repair the output ends before it, with an error.
+/// Bit errors are corrected. Where a page is damaged beyond repair the output ends before it, with an
+/// error.
 ///
 /// Examples:
 ///

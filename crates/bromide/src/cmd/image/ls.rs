@@ -15,11 +15,12 @@ use crate::report::Failure;
 
 /// List the files of a partition's image
 ///
-/// The image is of a partition or of a whole chip: as bromide read writes it (2048 + 64 bytes a page, as stored), in
-/// any other layout that can be recognised, main bytes alone, or an Android sparse image. Bit errors are corrected on
-/// the way. In a dump of a whole chip every partition is a directory; where they lie says its own table, or --map.
-/// With --via nothing has to be dumped first: what is needed is read from the phone. That is little of a partition as
-/// the factory left it, and all of one that was used, such as userdata. Links are not followed.
+/// The image is of a partition or of a whole chip: as bromide read writes it (2048 + 64 bytes a page,
+/// as stored), in any other layout that can be recognised, main bytes alone, or an Android sparse
+/// image. Bit errors are corrected on the way. In a dump of a whole chip every partition is a
+/// directory; where they lie says its own table, or --map. With --via nothing has to be dumped first:
+/// what is needed is read from the phone. That is little of a partition as the factory left it, and
+/// all of one that was used, such as userdata. Links are not followed.
 ///
 /// Examples:
 ///
