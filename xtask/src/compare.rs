@@ -2,7 +2,7 @@
 //!
 //! Nothing here is asserted: a busy machine gives smaller figures, and whoever reads them sees what they were
 //! compared with. Needs Linux, `sha256sum`, 2 GiB of disk in `target/`, and
-//! 1.5 GiB of memory for the part about files ([`files`]), which can be run alone.
+//! 1.5 GiB of memory for the part about files ([`mod@files`]), which can be run alone.
 
 mod bare;
 mod files;
