@@ -104,22 +104,23 @@ async fn agent_talk(mut liar: Liar<'_>, format: Format, honest_start: bool) -> O
     let met = Agent::meet(Talk::new(liar), &setup, &mut |_, _| {}).await;
     assert!(met.is_ok() || !honest_start, "an honest phone is met: {:?}", met.err());
     let (mut agent, _) = met.ok()?;
-    let order = Order {
-        shape: Shape::AsStored,
-        kind: AddressKind::Logical,
-        start: 0,
-        length: 16 * 512,
-        pages_per_packet: 4,
+    for (pages, one_of_many) in [(4, true), (16, false)] {
+        let order = Order {
+            shape: Shape::AsStored,
+            kind: AddressKind::Logical,
+            start: 0,
+            length: pages * 512,
+            pages_per_packet: 4,
             careful: false,
-    };
-    let mut reading = agent.read(order, PageSize { page: 512, spare: 16 }).await.ok()?;
-    let mut buffer = Vec::new();
-    let mut total = 0;
-    while let Ok(true) = reading.next(&mut buffer).await {
-        total += buffer.len();
-        assert!(total <= 16 * 528);
+            one_of_many,
+        };
+        let mut reading = agent.read(order, PageSize { page: 512, spare: 16 }).await.ok()?;
+        let (mut buffer, mut total) = (Vec::new(), 0);
+        while let Ok(true) = reading.next(&mut buffer).await {
+            total += buffer.len() as u64;
+            assert!(total <= pages * 528);
+        }
     }
-    drop(reading);
     let _ = agent.finish().await;
     Some(())
 }
