@@ -200,15 +200,18 @@ fn files_without_holes_are_not_looked_at_but_for_their_ends() {
     }
 }
 
+/// Two pages change places. Pages 2.. are the first file's; 5 and 6 begin and end no block.
+fn swap_five_and_six(bytes: &mut [u8], unit: usize) {
+    let (five, six) = bytes[5 * unit..7 * unit].split_at_mut(unit);
+    five.swap_with_slice(six);
+}
+
 #[test]
 fn a_page_that_is_not_what_it_was_taken_for_is_refused_when_it_is_read() {
     let options = forms()[0];
     let (mut image, _) = made(options, &[(30, 0, 0), (30, 0, 0)], &[]);
     let unit = image.unit();
-    // Pages 2.. are the first file's; 5 and 6 begin and end no block.
-    let (five, six) = (image.bytes[5 * unit..6 * unit].to_vec(), image.bytes[6 * unit..7 * unit].to_vec());
-    image.bytes[5 * unit..6 * unit].copy_from_slice(&six);
-    image.bytes[6 * unit..7 * unit].copy_from_slice(&five);
+    swap_five_and_six(&mut image.bytes, unit);
     image.bytes[12 * unit..12 * unit + 99].fill(0x5A);
     let tree = Tree::skim(image.bytes.as_slice(), options).unwrap();
     let mut chunk = [0; 2048];
@@ -224,9 +227,7 @@ fn with_headers_alone_such_a_page_makes_all_pages_be_looked_at() {
     let options = forms()[0];
     let (mut image, _) = made(options, &[(30, 0, 0), (30, 0, 0)], &[]);
     let unit = image.unit();
-    let (five, six) = (image.bytes[5 * unit..6 * unit].to_vec(), image.bytes[6 * unit..7 * unit].to_vec());
-    image.bytes[5 * unit..6 * unit].copy_from_slice(&six);
-    image.bytes[6 * unit..7 * unit].copy_from_slice(&five);
+    swap_five_and_six(&mut image.bytes, unit);
     let tree = Tree::scan(image.bytes.as_slice(), Options { verify: Verify::Headers, ..options }).unwrap();
     assert!(tree.counts().assumed > 0, "{:?}", tree.counts());
     let scanned = Tree::scan(image.bytes.as_slice(), options).unwrap();

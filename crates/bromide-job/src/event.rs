@@ -1,5 +1,7 @@
 //! What a job tells while it runs. Front ends draw these; nothing here prints.
 
+use std::path::Path;
+
 use bromide_proto::agent::Found;
 use bromide_proto::agent_format::{Because, Format};
 use bromide_proto::brom::Identity;
@@ -42,6 +44,13 @@ pub enum Event<'a> {
     },
     /// Bytes of the present read confirmed.
     Read(u64),
+    /// The pages announced by the last [`Mark::Pages`](bromide_proto::link::Mark) came and were answered.
+    Packet {
+        /// As they came.
+        bytes: &'a [u8],
+        /// Where they are going to be kept, if anywhere.
+        kept: Option<Kept<'a>>,
+    },
     /// A file is whole, under its final name.
     Saved(&'a Done),
     /// Files of an image begin to be copied; bytes they have.
@@ -52,6 +61,15 @@ pub enum Event<'a> {
     Note(&'a str),
     /// Worth worrying about.
     Warning(&'a str),
+}
+
+/// Where in a file bytes are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept<'a> {
+    /// The file by its final name.
+    pub file: &'a Path,
+    /// Its first byte there.
+    pub at: u64,
 }
 
 /// Why this agent, and how it is spoken to.

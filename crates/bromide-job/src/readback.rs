@@ -10,7 +10,7 @@ use bromide_proto::wire::nand_read::{AddressKind, Shape};
 
 use crate::edge::Edge;
 use crate::error::JobError;
-use crate::event::{Event, Tell};
+use crate::event::{Event, Kept, Tell};
 use crate::pagecheck::PageCheck;
 use crate::pagereport::{self, Origin};
 use crate::rows::Row;
@@ -123,6 +123,9 @@ trait Keep {
     /// A buffer for the next packet.
     fn buffer(&mut self) -> Vec<u8>;
 
+    /// The file they go to, if they go to one.
+    fn file(&self) -> Option<&Path>;
+
     /// Takes the next bytes.
     fn put(&mut self, packet: Vec<u8>) -> Result<(), JobError>;
 }
@@ -130,6 +133,10 @@ trait Keep {
 impl Keep for Save {
     fn buffer(&mut self) -> Vec<u8> {
         Self::buffer(self)
+    }
+
+    fn file(&self) -> Option<&Path> {
+        Some(self.target())
     }
 
     fn put(&mut self, packet: Vec<u8>) -> Result<(), JobError> {
@@ -140,6 +147,10 @@ impl Keep for Save {
 impl Keep for Vec<u8> {
     fn buffer(&mut self) -> Self {
         Self::new()
+    }
+
+    fn file(&self) -> Option<&Path> {
+        None
     }
 
     fn put(&mut self, packet: Self) -> Result<(), JobError> {
@@ -230,6 +241,9 @@ impl<'a> Taking<'a> {
         let mut recoveries = 0;
         let mut buffer = keep.buffer();
         while reading.next(&mut buffer).await? {
+            // At the edge a page is there already, perhaps with other flipped bits.
+            let kept = keep.file().filter(|_| !at_edge).map(|file| Kept { file, at: self.confirmed });
+            tell(Event::Packet { bytes: &buffer, kept });
             if std::mem::take(&mut at_edge) {
                 if !self.edge.is(&buffer[..unit.min(buffer.len())]) {
                     return Err(JobError::EdgeDiffers(order.start));

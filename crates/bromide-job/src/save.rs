@@ -195,6 +195,12 @@ impl Save {
         Ok(Self { place, force: options.force, sink, expected: options.expected_bytes, put: 0 })
     }
 
+    /// The file by its final name.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        &self.place.target
+    }
+
     /// A buffer for the next packet: a used one with its old content where there is one, else an empty one.
     pub fn buffer(&mut self) -> Vec<u8> {
         self.sink.buffer()

@@ -5,9 +5,7 @@
 
 use core::time::Duration;
 
-use bromide_proto::link::{Link, LinkError};
-
-use crate::tap::Direction;
+use bromide_proto::link::{Direction, Link, LinkError, Mark};
 
 /// What happens to a byte of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,6 +209,10 @@ impl<L: Link> Link for Faulty<L> {
 
     fn most_at_once(&self) -> Option<u32> {
         self.link.most_at_once()
+    }
+
+    fn mark(&mut self, mark: Mark<'_>) {
+        self.link.mark(mark);
     }
 }
 

@@ -15,10 +15,11 @@ mod tcp;
 pub mod usb;
 
 pub use again::{SerialBus, TcpBus};
+pub use bromide_proto::link::Direction;
 pub use cancel::Cancel;
 pub use fault::{Change, Fault, Faulty};
 pub use run::run;
 pub use serial::{BAUD_RATE, OpenOptions, SerialLink};
 pub use stream::STALL;
-pub use tap::{Direction, Tap};
+pub use tap::Tap;
 pub use tcp::TcpLink;

@@ -2,16 +2,7 @@
 
 use core::time::Duration;
 
-use bromide_proto::link::{Link, LinkError};
-
-/// Which way bytes travel, seen from the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// Sent by the host.
-    ToPhone,
-    /// Received by the host.
-    FromPhone,
-}
+use bromide_proto::link::{Direction, Link, LinkError, Mark};
 
 /// A link that shows all its traffic to `see`.
 ///
@@ -53,5 +44,9 @@ impl<L: Link, F: FnMut(Direction, &[u8])> Link for Tap<L, F> {
 
     fn most_at_once(&self) -> Option<u32> {
         self.link.most_at_once()
+    }
+
+    fn mark(&mut self, mark: Mark<'_>) {
+        self.link.mark(mark);
     }
 }

@@ -34,6 +34,30 @@ pub trait Link {
     fn most_at_once(&self) -> Option<u32> {
         None
     }
+
+    /// Tells whoever watches the cable what the bytes on it are; changes nothing.
+    fn mark(&mut self, mark: Mark<'_>) {
+        let _ = mark;
+    }
+}
+
+/// Which way bytes travel, seen from the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Sent by the host.
+    ToPhone,
+    /// Received by the host.
+    FromPhone,
+}
+
+/// What the host knows about bytes that somebody who only watches the cable cannot know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark<'a> {
+    /// The next so many bytes received are pages. Who asked for them will tell what became of them, so a recorder
+    /// need not copy them: either by [`Mark::Lost`], or with the packet in his hand.
+    Pages(usize),
+    /// Of the pages announced last these bytes came, and nobody keeps them.
+    Lost(&'a [u8]),
 }
 
 impl<L: Link + ?Sized> Link for &mut L {
@@ -48,6 +72,9 @@ impl<L: Link + ?Sized> Link for &mut L {
     }
     fn most_at_once(&self) -> Option<u32> {
         (**self).most_at_once()
+    }
+    fn mark(&mut self, mark: Mark<'_>) {
+        (**self).mark(mark);
     }
 }
 

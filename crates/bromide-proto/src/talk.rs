@@ -2,7 +2,7 @@
 
 use crate::codes::da;
 use crate::error::{Error, ErrorKind};
-use crate::link::{Link, LinkError};
+use crate::link::{Link, LinkError, Mark};
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -50,6 +50,11 @@ impl<L: Link> Talk<L> {
     /// How many bytes may be asked for at once, see [`Link::most_at_once`].
     pub fn most_at_once(&self) -> Option<u32> {
         self.link.most_at_once()
+    }
+
+    /// Tells a watcher of the cable what the bytes are, see [`Link::mark`].
+    pub fn mark(&mut self, mark: Mark<'_>) {
+        self.link.mark(mark);
     }
 
     /// Turns a kind into an error of the present step, with the tail.

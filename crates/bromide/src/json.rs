@@ -51,7 +51,11 @@ impl Json {
         if let Event::ReadStart { bytes, .. } | Event::CopyStart(bytes) = event {
             self.total = *bytes;
         }
-        // A named port or address says nothing about what is behind it.
+        // Pages are for files and the session log, not for lines; and a named port or address says nothing about
+        // what is behind it.
+        if matches!(event, Event::Packet { .. }) {
+            return;
+        }
         if matches!(event, Event::Seen(seen) if seen.vid == 0) || self.too_soon(event) {
             return;
         }
@@ -114,6 +118,7 @@ impl Json {
                 "number": number,
                 "of": of,
             }),
+            Event::Packet { bytes, .. } => json!({"event": "packet", "bytes": bytes.len()}),
             Event::Read(done) => json!({"event": "read", "done": done, "total": self.total}),
             Event::Saved(done) => saved_value(done),
             Event::CopyStart(bytes) => json!({"event": "extract-start", "bytes": bytes}),

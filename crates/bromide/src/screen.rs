@@ -72,7 +72,7 @@ impl Screen {
             Event::Phone(identity) => self.say(&phone_line(identity)),
             Event::AgentChosen(chosen) => self.agent(chosen),
             Event::AgentUpload(done, total) => self.upload(*done, *total),
-            Event::TableOffer(..) => {}
+            Event::TableOffer(..) | Event::Packet { .. } => {}
             Event::Found(found) => self.storages(found),
             Event::OwnTable(table) => self.say(&format!(
                 "Table   {} partitions from the phone's own partition table ({})",

@@ -31,7 +31,7 @@ pub use main_bytes::MainBytes;
 pub use open::{Known, open};
 pub use replaced::{Replaced, replaced_blocks};
 pub use squashfs::SquashFiles;
-pub use volumes::{Glance, Opener, Volumes};
+pub use volumes::{Glance, Opener, PARTITIONS, Volumes};
 pub use walk::{LONGEST_PATH, Left, Step, Walk};
 pub use yaffs2::{Yaffs2Files, yaffs2_form};
 

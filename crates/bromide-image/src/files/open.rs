@@ -16,7 +16,7 @@ use bromide_nand::{Geometry, Layout};
 use super::main_bytes::MainBytes;
 use super::replaced::{Replaced, replaced_blocks};
 use super::unpack::Room;
-use super::volumes::Volumes;
+use super::volumes::{PARTITIONS, Volumes};
 use super::yaffs2::{Yaffs2Files, yaffs2_form};
 use super::{BootFiles, CpioFiles, ExtFiles, Files, FilesError, SquashFiles};
 use crate::identify::{self, Form};
@@ -75,7 +75,7 @@ pub fn open(image: Rc<dyn ReadAt>, known: Known<'_>) -> Result<Option<Box<dyn Fi
         let form = if Rc::ptr_eq(&whole, &part) { form } else { identify::form(&*whole)? };
         one(whole, form, known.slow, &room)
     });
-    let volumes = Volumes::new("partitions", parts, doubts, open);
+    let volumes = Volumes::new(PARTITIONS, parts, doubts, open);
     let slow = Box::new(move |part: &Rc<dyn ReadAt>| glance(part, form));
     Ok(Some(Box::new(if known.slow { volumes.with_glance(slow) } else { volumes })))
 }

@@ -80,6 +80,10 @@ impl<S: ReadAt> ReadAt for Replaced<S> {
             let from = by.map_or(number, |(_, by)| u64::from(*by)).saturating_mul(self.block);
             let left = usize::try_from(self.block.saturating_sub(within)).unwrap_or(usize::MAX);
             let len = left.min(rest.len());
+            if len == 0 {
+                // Blocks of no bytes are none.
+                return self.image.read_at(at, rest);
+            }
             let Some((to, later)) = rest.split_at_mut_checked(len) else { break };
             self.image.read_at(from.saturating_add(within), to)?;
             at = at.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
@@ -138,5 +142,23 @@ impl<S: ReadAt> Chip<'_, S> {
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_over_the_borders_of_blocks_takes_each_from_where_it_lies() {
+        let image: Vec<u8> = (0..40).collect();
+        let seen = Replaced::new(&image[..], 10, vec![(1, 3)]);
+        let mut all = [0; 30];
+        seen.read_at(5, &mut all).unwrap();
+        let wanted: Vec<u8> = (5..10).chain(30..40).chain(20..35).collect();
+        assert_eq!(all[..], wanted);
+        assert!(seen.read_at(35, &mut [0; 6]).is_err());
+        Replaced::new(&image[..], 0, Vec::new()).read_at(5, &mut all).unwrap();
+        assert_eq!(all[..], image[5..35]);
     }
 }

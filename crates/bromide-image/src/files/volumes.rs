@@ -34,6 +34,9 @@ struct Volume {
     has_files: OnceCell<bool>,
 }
 
+/// What the files of a whole chip are called, in [`Files::title`].
+pub const PARTITIONS: &str = "partitions";
+
 /// Partitions side by side.
 pub struct Volumes {
     title: &'static str,

@@ -23,7 +23,7 @@ use super::{ANSWER, Agent, Loop, RESYNCS};
 use crate::agent_format::Format;
 use crate::codes::da;
 use crate::error::{Error, ErrorKind};
-use crate::link::{Link, LinkError};
+use crate::link::{Link, LinkError, Mark};
 use crate::wire::checksum::sum16;
 use crate::wire::nand_read::{AddressKind, NandRead, ReadHeader, Shape};
 use alloc::format;
@@ -260,29 +260,34 @@ impl<L: Link> Reading<'_, L> {
         let talk = &mut self.agent.talk;
         let data = packet.get_mut(..bytes).unwrap_or_default();
         let add = &mut |piece: &[u8]| sum = sum.wrapping_add(sum16(piece));
+        talk.mark(Mark::Pages(bytes));
         let (have, end) = talk.try_take_paced(data, SILENCE, GAP, add).await;
+        let got = packet.get(..have).unwrap_or_default();
         match end {
-            Some(LinkError::Timeout(_)) => {
-                let got = packet.get(..have).unwrap_or_default();
-                return Ok(Packet::Broken(what_stopped(got, unit)));
+            Some(error) => {
+                talk.mark(Mark::Lost(got));
+                return match error {
+                    LinkError::Timeout(_) => Ok(Packet::Broken(what_stopped(got, unit))),
+                    error => Err(talk.fail(error)),
+                };
             }
-            Some(e) => return Err(talk.fail(e)),
             None => {}
         }
         let mut tail = [0; 2];
-        match talk.try_take(&mut tail, GAP).await {
-            (_, None) => {}
-            (_, Some(LinkError::Timeout(_))) => {
-                return Ok(Packet::Broken(String::from("the packet's checksum did not come")));
+        let (_, end) = talk.try_take(&mut tail, GAP).await;
+        let broken = match end {
+            None if u16::from_be_bytes(tail) == sum => {
+                packet.truncate(bytes);
+                return Ok(Packet::Whole);
             }
-            (_, Some(e)) => return Err(talk.fail(e)),
-        }
-        packet.truncate(bytes);
-        if u16::from_be_bytes(tail) == sum {
-            Ok(Packet::Whole)
-        } else {
-            Ok(Packet::Broken(String::from("the checksum of the packet is wrong")))
-        }
+            None => Ok(Packet::Broken(String::from("the checksum of the packet is wrong"))),
+            Some(LinkError::Timeout(_)) => {
+                Ok(Packet::Broken(String::from("the packet's checksum did not come")))
+            }
+            Some(error) => Err(talk.fail(error)),
+        };
+        talk.mark(Mark::Lost(got));
+        broken
     }
 
     async fn confirm(&mut self, left: u64, pages: u64, per_packet: u32) -> Result<(), Error> {

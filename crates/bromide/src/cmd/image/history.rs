@@ -72,7 +72,7 @@ pub(crate) fn history(args: &History, front: &mut Front, cancel: &Cancel) -> Res
     let Some(history) = files.history() else {
         let what = format!("{}: {} keeps no earlier versions", opened.title, files.title());
         let advice = match files.title() {
-            PARTITIONS => "name one of its partitions: FILE:userdata",
+            files::PARTITIONS => "name one of its partitions: FILE:userdata",
             _ => "only YAFFS2 does",
         };
         return Err(Failure::new("image/no-history", exit::FAILED, what, advice));
@@ -113,9 +113,6 @@ pub(crate) fn history(args: &History, front: &mut Front, cancel: &Cancel) -> Res
         }
     }
 }
-
-/// What a dump of a whole chip is called.
-const PARTITIONS: &str = "partitions";
 
 /// The partition a path leads into, and the rest of the path. A dump of one partition is that partition.
 fn partition(opened: &Opened) -> Result<(&dyn Files, Vec<u8>), Failure> {
