@@ -216,6 +216,14 @@ impl BusLink {
         self.link.as_ref().and_then(|link| link.ended())
     }
 
+    /// Takes the phone off the cable and its battery out; with its key held it returns in its BootROM. Nothing comes
+    /// over this link any more.
+    pub fn pull(&mut self) {
+        if let Some(link) = self.link.take() {
+            self.place.borrow_mut().leaves(*link);
+        }
+    }
+
     fn open(&mut self) -> Result<&mut PhoneLink, LinkError> {
         if self.broken {
             return Err(LinkError::Other("transfer error".into()));
@@ -235,9 +243,7 @@ impl BusLink {
                 Err(LinkError::Other("transfer error".into()))
             }
             HighSpeed::Dies(after) if self.heard > after => {
-                if let Some(link) = self.link.take() {
-                    self.place.borrow_mut().leaves(*link);
-                }
+                self.pull();
                 Err(LinkError::Unplugged)
             }
             _ => Ok(came),
