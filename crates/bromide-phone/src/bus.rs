@@ -87,6 +87,12 @@ impl PhoneBus {
         let phone = Some(Whereabouts::Away(Box::new(phone), Some((face, comes))));
         Self(Rc::new(RefCell::new(Place { manner, clock, phone })))
     }
+
+    /// The clock that everything on this bus is measured with.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.0.borrow().clock.clone()
+    }
 }
 
 fn boot_face(phone: &Phone) -> Face {
