@@ -176,7 +176,8 @@ fn whole(file: &Path) -> PathBuf {
 }
 
 /// How one gets from `folder` to `file`, both absolute; `file` itself where there is no way (another drive).
-pub(crate) fn relative(folder: &Path, file: &Path) -> PathBuf {
+#[must_use]
+pub fn relative(folder: &Path, file: &Path) -> PathBuf {
     let shared = folder.components().zip(file.components()).take_while(|(a, b)| a == b).count();
     if shared == 0 {
         return file.to_owned();

@@ -25,7 +25,7 @@ mod words;
 mod wrap;
 mod writer;
 
-pub use cable::pages_noted;
+pub use cable::{pages_noted, relative};
 pub use place::{ACCOUNT, EVENTS, Place, RECORDING};
 pub use recorder::{Recorder, words};
 pub use redact::{Names, Redactor};

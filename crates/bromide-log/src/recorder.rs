@@ -262,8 +262,10 @@ impl State {
     }
 
     fn story(&mut self, queue: &Queue, text: String) {
-        let text = self.redactor.as_ref().map_or_else(|| text.clone(), |redactor| redactor.text(&text));
-        queue.push(Item::Story(text));
+        queue.push(Item::Story(match &self.redactor {
+            Some(redactor) => redactor.text(&text),
+            None => text,
+        }));
     }
 
     /// Hands over what the cable gave. While a phone has not said its id and the log is to be masked it waits here,

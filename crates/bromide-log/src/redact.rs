@@ -39,7 +39,7 @@ pub struct Names {
 /// Masks them.
 #[derive(Debug, Clone, Default)]
 pub struct Redactor {
-    home: Option<String>,
+    homes: Vec<String>,
     words: Vec<String>,
     ids: Vec<Vec<u8>>,
 }
@@ -48,10 +48,17 @@ impl Redactor {
     /// One that knows these names and no id yet.
     #[must_use]
     pub fn new(names: &Names) -> Self {
-        let home = names.home.clone().map(|home| home.trim_end_matches(['/', '\\']).to_owned());
+        let mut redactor = Self::default();
+        redactor.know(names);
+        redactor
+    }
+
+    /// Learns other names.
+    pub fn know(&mut self, names: &Names) {
+        let home = names.home.iter().map(|home| home.trim_end_matches(['/', '\\']).to_owned());
+        self.homes.extend(home.filter(|home| home.len() > 1));
         let words = [&names.user, &names.host].into_iter().flatten();
-        let words = words.filter(|word| word.len() > 1 && !NOBODY.contains(&word.as_str())).cloned();
-        Self { home: home.filter(|home| home.len() > 1), words: words.collect(), ids: Vec::new() }
+        self.words.extend(words.filter(|it| it.len() > 1 && !NOBODY.contains(&it.as_str())).cloned());
     }
 
     /// Learns another id of the phone. One whose bytes are all the same tells nobody apart and would be found everywhere.
@@ -66,7 +73,7 @@ impl Redactor {
     #[must_use]
     pub fn text(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        if let Some(home) = &self.home {
+        for home in &self.homes {
             text = replace_words(&text, home, "~");
         }
         for word in &self.words {

@@ -19,11 +19,6 @@ impl Whole {
     pub(crate) const fn new(file: File) -> Self {
         Self { file, good: 0, gathered: Vec::new() }
     }
-
-    /// Bytes that wait to be written.
-    pub(crate) const fn waiting(&self) -> usize {
-        self.gathered.len()
-    }
 }
 
 impl Write for Whole {
@@ -58,7 +53,6 @@ mod tests {
         let mut whole = Whole::new(File::create(&path).unwrap());
         whole.write_all(b"half a ").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"");
-        assert_eq!(whole.waiting(), 7);
         whole.write_all(b"record\n").unwrap();
         whole.flush().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"half a record\n");
