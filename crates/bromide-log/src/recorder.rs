@@ -298,7 +298,8 @@ impl State {
             ids.iter().for_each(|id| redactor.learn(id));
             return;
         }
-        let ids: Vec<String> = ids.iter().map(|id| bromide_job::agent_file::hex(id)).collect();
+        let said = ids.iter().filter(|id| id.iter().any(|byte| *byte != 0));
+        let ids: Vec<String> = said.map(|id| bromide_job::agent_file::hex(id)).collect();
         self.line(queue, at, json!({"event": "ids", "ids": ids}));
     }
 }

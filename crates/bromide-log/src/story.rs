@@ -254,9 +254,9 @@ fn own_table(table: &OwnTable) -> String {
 fn begun(row: &Row, bytes: u64, (number, of): (usize, usize)) -> String {
     let place = if of > 1 { format!(" ({number} of {of})") } else { String::new() };
     let shape = match row.shape {
-        Shape::AsStored => "with their spare bytes as stored",
-        Shape::MainOnly => "without spare bytes",
-        Shape::SpareLast => "with the spare bytes behind each page",
+        Shape::AsStored => "with their spare bytes, as stored,",
+        Shape::MainOnly => "without spare bytes,",
+        Shape::SpareLast => "with the spare bytes behind each page,",
     };
     let kind = match row.kind {
         AddressKind::Logical => "",
@@ -323,7 +323,7 @@ mod tests {
             format!(
                 "\n## The phone\n\n- 00:00:00 Waited for a phone at any USB port, for up to 60 s.\n\n## What was \
                  read\n\n- 00:00:01 Began to read `system`: 2,048 bytes from address 0x13a0000 on, with their spare \
-                 bytes as stored 2,112 in all, into `system.img`.\n- 00:00:02 {HOLD_KEY}\n- 00:00:03 Note: Asked again \
+                 bytes, as stored, 2,112 in all, into `system.img`.\n- 00:00:02 {HOLD_KEY}\n- 00:00:03 Note: Asked again \
                  at byte 7: \\* \\<x>.\n"
             )
         );

@@ -20,9 +20,10 @@ pub(crate) fn counted(n: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
-/// 0.9 s, 41 s, 4 min 31 s, 1 h 2 min.
+/// 7 ms, 0.9 s, 41 s, 4 min 31 s, 1 h 2 min.
 pub(crate) fn span(time: Duration) -> String {
     match time.as_secs() {
+        0 if time.as_millis() < 100 => format!("{} ms", time.as_millis()),
         0..10 => format!("{:.1} s", time.as_secs_f64()),
         s @ 10..60 => format!("{s} s"),
         s @ 60..3600 => format!("{} min {} s", s / 60, s % 60),
@@ -68,7 +69,7 @@ mod tests {
     #[test]
     fn times_and_speeds_read_as_a_person_writes_them() {
         let ms = Duration::from_millis;
-        assert_eq!([span(ms(940)), span(ms(41_999))], ["0.9 s", "41 s"]);
+        assert_eq!([span(ms(7)), span(ms(940)), span(ms(41_999))], ["7 ms", "0.9 s", "41 s"]);
         assert_eq!([span(ms(271_000)), span(ms(3_725_000))], ["4 min 31 s", "1 h 2 min"]);
         assert_eq!(speed(180_000, ms(1000)), "180 KB/s");
         assert_eq!(speed(1_190_000, ms(1000)), "1.2 MB/s");

@@ -60,19 +60,19 @@ pub(super) fn storage(found: &Found, (offered, records): (u64, u64)) -> String {
     let report = &found.report;
     let others = [
         ("NOR flash", report.nor.status, u64::from(report.nor.size)),
-        ("an eMMC", report.emmc.status, report.emmc.user),
-        ("an SD card", report.sd.status, report.sd.size),
+        ("eMMC", report.emmc.status, report.emmc.user),
+        ("SD card", report.sd.status, report.sd.size),
     ];
     let mut none = Vec::new();
     for (name, state, size) in others {
         if state == 0 {
-            text += &format!(" It found {name} of {} MiB too.", grouped(size >> 20));
+            text += &format!(" There is {name} of {} MiB too.", grouped(size >> 20));
         } else {
-            none.push(name.rsplit(' ').next().unwrap_or(name).replace("flash", "NOR flash"));
+            none.push(name);
         }
     }
     if !none.is_empty() {
-        text += &format!(" No {}.", none.join(", no "));
+        text += &format!(" There is no {}.", none.join(", no "));
     }
     text
 }
@@ -80,19 +80,19 @@ pub(super) fn storage(found: &Found, (offered, records): (u64, u64)) -> String {
 /// What the check of the pages found.
 pub(super) fn pages(counts: &Counts) -> String {
     let parts = [
-        (counts.clean, "clean"),
-        (counts.correctable, "with bit errors that can be corrected"),
-        (counts.damaged, "**damaged beyond repair**"),
-        (counts.blank, "blank"),
-        (counts.in_bad_blocks, "in bad blocks"),
-        (counts.not_checked, "not checked"),
+        (counts.clean, "are clean"),
+        (counts.correctable, "have bit errors that can be corrected"),
+        (counts.damaged, "are **damaged beyond repair**"),
+        (counts.blank, "are blank"),
+        (counts.in_bad_blocks, "lie in bad blocks"),
+        (counts.not_checked, "were not checked"),
     ];
     let told: Vec<String> =
         parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", grouped(*n))).collect();
     if told.is_empty() {
         return "Its pages were not checked.".to_owned();
     }
-    format!("Of its {}, {}.", counted(counts.total(), "page"), told.join(", "))
+    format!("Of its {} {}.", counted(counts.total(), "page"), told.join(", "))
 }
 
 #[cfg(test)]
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn pages_that_did_not_occur_are_not_spoken_of() {
         let counts = Counts { clean: 1500, damaged: 1, ..Counts::default() };
-        assert_eq!(pages(&counts), "Of its 1,501 pages, 1,500 clean, 1 **damaged beyond repair**.");
+        assert_eq!(pages(&counts), "Of its 1,501 pages 1,500 are clean, 1 are **damaged beyond repair**.");
         assert_eq!(pages(&Counts::default()), "Its pages were not checked.");
     }
 }

@@ -54,7 +54,10 @@ pub(super) fn export(args: &Export, store: &Store, redact: bool, front: &mut Fro
         Failure::new("file/io", exit::FAILED, format!("{}: {e}", target.display()), "choose another place with -o")
     };
     // It gets its name when it is whole.
-    let file = tempfile::NamedTempFile::new_in(folder).map_err(|e| unwritten(&e))?;
+    let mut interim = tempfile::Builder::new();
+    #[cfg(unix)]
+    interim.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let file = interim.prefix(".bromide-export-").tempfile_in(folder).map_err(|e| unwritten(&e))?;
     let about = About::here(concat!("bromide ", env!("CARGO_PKG_VERSION")));
     let mut to = Recording::new(BufWriter::new(file), &about).map_err(|e| unwritten(&e))?;
     let done = if redact || args.without_pages {
