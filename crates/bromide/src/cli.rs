@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::choose::Via;
 use crate::numbers::{bytes, count};
+use crate::run_log::LogOptions;
 
 /// Read back and check the storage of MediaTek phones.
 ///
@@ -23,6 +24,8 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
     #[command(flatten)]
     pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) log: LogOptions,
 }
 
 const AFTER_HELP: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no phone, 4 data differs, 5 damage found, 130 interrupted.";
@@ -64,6 +67,9 @@ pub(crate) enum Command {
     Setup(crate::cmd::setup::Setup),
     Devices(crate::cmd::devices::Devices),
     Watch(crate::cmd::watch::Watch),
+    /// What was said to phones in earlier runs: list, show, export and remove the session logs
+    #[command(subcommand)]
+    Log(crate::cmd::log::LogCommand),
     Demo(Demo),
     /// Virtual phones, for trying things out and for tests
     #[command(subcommand)]

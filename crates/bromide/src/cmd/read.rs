@@ -19,6 +19,7 @@ use bromide_job::source::Source as _;
 use bromide_job::table::rows_on_phone;
 use bromide_link::usb::Notice;
 use bromide_link::{Cancel, run};
+use bromide_log::RecordedBus;
 use bromide_proto::link::Link;
 use bromide_proto::wire::nand_read::{AddressKind, Shape};
 
@@ -29,6 +30,7 @@ use crate::faults::{self, Cabled};
 use crate::front::Front;
 use crate::read_list;
 use crate::report::{Failure, exit};
+use crate::run_log;
 
 /// From so many bytes on a read at full speed is worth a word about the other one: about a minute.
 const LONG: u64 = 16 << 20;
@@ -120,14 +122,16 @@ pub(crate) fn read_job(
     })
 }
 
-/// Waits for the phone at the place of `--via` and does `job` with it.
+/// Waits for the phone at the place of `--via` and does `job` with it; what passes is logged.
 pub(crate) fn on_phone<T>(
     cable: &Cable,
     pool: u32,
     front: &mut Front,
     cancel: &Cancel,
-    job: impl FnOnce(Cabled<'_>, FollowOptions, &mut Tell<'_>) -> Result<T, Failure>,
+    job: impl FnOnce(RecordedBus<Cabled<'_>>, FollowOptions, &mut Tell<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
+    let recorder = run_log::begin(front);
+    run_log::hear_of_place(&cable.via);
     let faults = cable.manner.fault.as_ref();
     let via = faults::in_phone(&cable.via, faults)?;
     if let Some(faults) = faults {
@@ -150,7 +154,7 @@ pub(crate) fn on_phone<T>(
         front.borrow_mut().tell(&Event::Warning(&in_words(&notice)));
     })?;
     let bus = faults::on_cable(bus, faults, cancel);
-    job(bus, follow, &mut |event: Event<'_>| front.borrow_mut().tell(&event))
+    job(RecordedBus::new(bus, recorder), follow, &mut |event: Event<'_>| front.borrow_mut().tell(&event))
 }
 
 /// What the user should know about a phone on USB besides.
