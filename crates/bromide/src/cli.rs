@@ -8,6 +8,7 @@ use bromide_proto::agent_format::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::choose::Via;
+use crate::faults;
 use crate::numbers::{bytes, count};
 
 /// Read back and check the storage of MediaTek phones.
@@ -125,8 +126,8 @@ pub(crate) struct Manner {
     ///
     /// With --via phone: also ecc=P (stored bits that are always wrong), bad-page=PAGE or PAGExTIMES (the agent falls
     /// silent there), jitter=P (pages that come with a bit flipped once).
-    #[arg(long, value_name = "SPEC", help_heading = "Testing")]
-    pub(crate) fault: Option<FaultSpec>,
+    #[arg(long, value_name = "SPEC", help_heading = "Testing", value_parser = faults::parse)]
+    pub(crate) fault: Option<Box<FaultSpec>>,
 }
 
 /// What is wished of the link's speed.
@@ -341,8 +342,8 @@ pub(crate) struct Serve {
     pub(crate) with: String,
     /// What is wrong with its chip: seed=N,ecc=P,bad-page=PAGE or PAGExTIMES,jitter=P (P: probability for each stored
     /// bit, or with jitter for each page)
-    #[arg(long, value_name = "SPEC", help_heading = "Testing")]
-    pub(crate) fault: Option<FaultSpec>,
+    #[arg(long, value_name = "SPEC", help_heading = "Testing", value_parser = faults::parse)]
+    pub(crate) fault: Option<Box<FaultSpec>>,
 }
 
 /// Where a virtual phone is offered.

@@ -118,7 +118,7 @@ pub(crate) fn on_phone<T>(
     cancel: &Cancel,
     job: impl FnOnce(Cabled<'_>, FollowOptions, &mut Tell<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let faults = cable.manner.fault.as_ref();
+    let faults = cable.manner.fault.as_deref();
     let via = faults::in_phone(&cable.via, faults)?;
     if let Some(faults) = faults {
         front.tell(&Event::Warning(&format!("faults are injected on purpose: {faults}")));
