@@ -229,6 +229,14 @@ impl Dump {
         Ok(found.map(|n| ((first + n as u64) * unit, pages[n].to_vec())))
     }
 
+    /// Pages of a whole image in which any bit is wrong by their own parity: the chip's fault or the cable's.
+    ///
+    /// # Errors
+    /// As [`Dump::read_at`].
+    pub fn doubtful(&mut self) -> Result<Vec<Range<u64>>, SaveError> {
+        self.keeper.doubtful().map_err(|e| self.failed(e))
+    }
+
     /// Closes an image that is not whole: everything put is durable, and what is missing is marked in the file too.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -69,6 +70,11 @@ impl Stream {
     /// SHA-256 so far, lower-case hex.
     pub(super) fn sha256(&self) -> String {
         hex(&self.digest.clone().finalize())
+    }
+
+    /// Pages so far in which any bit is wrong.
+    pub(super) fn doubtful(&self) -> Vec<Range<u64>> {
+        self.check.doubtful().collect()
     }
 
     /// Goes on with the bytes of a file up to `end`.

@@ -10,6 +10,7 @@ mod commands;
 mod damage;
 mod doctor;
 mod extract;
+mod faults;
 mod folders;
 mod history;
 mod image_chips;
