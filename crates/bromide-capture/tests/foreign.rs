@@ -154,7 +154,7 @@ fn pcapng(events: &[Event], link: u32, n: Numbers) -> Vec<u8> {
         let fields = [n.u32(0), n.u32((stamp >> 32) as u32), n.u32(stamp as u32), length, length].concat();
         file.extend(block(6, &[fields, data].concat(), n));
         // Interface statistics, name resolution, a block of a vendor: nothing to this reader.
-        file.extend(block([5, 4, 0x0bad][i % 3], &[1; 20], n));
+        file.extend(block([5, 4, 0x0bad][i % 3], &[0; 20], n));
     }
     file
 }
