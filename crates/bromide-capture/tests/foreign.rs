@@ -93,6 +93,8 @@ fn usbmon(event: &Event, header: usize, n: Numbers) -> Vec<u8> {
 fn usbpcap(event: &Event) -> Vec<u8> {
     let control = event.kind == 2;
     let completed = event.step == b'C';
+    // GET_DESCRIPTOR(device) is in the place of data.
+    let data = if control && !completed { &[0x80, 6, 0, 1, 0, 0, 18, 0] } else { &event.data[..] };
     let mut packet = vec![27 + u8::from(control), 0];
     packet.extend(7u64.to_le_bytes());
     packet.extend(event.status.cast_unsigned().to_le_bytes());
@@ -101,11 +103,11 @@ fn usbpcap(event: &Event) -> Vec<u8> {
     packet.extend(event.device.0.to_le_bytes());
     packet.extend(u16::from(event.device.1).to_le_bytes());
     packet.extend([event.endpoint, event.kind]);
-    packet.extend((event.data.len() as u32).to_le_bytes());
+    packet.extend((data.len() as u32).to_le_bytes());
     if control {
         packet.push(if completed { 3 } else { 0 });
     }
-    packet.extend(&event.data);
+    packet.extend(data);
     packet
 }
 
