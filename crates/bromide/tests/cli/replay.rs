@@ -293,6 +293,22 @@ fn a_host_that_lets_go_early_is_told_of() {
     phone.end().fails(4, &["the host left where the recording has more of it", "[replay/differs]"]);
 }
 
+#[test]
+fn escape_codes_in_a_recording_do_not_reach_the_terminal() {
+    let bench = recorded();
+    let dressed = changed(&bench.read("session.pcapng"), |what| {
+        if let What::Opened(seen) = what {
+            seen.port = "\x1b[2Jport".into();
+        }
+    });
+    bench.write("session.pcapng", dressed);
+    // Both runs are looked through for them.
+    bench.run(&format!("{READ} --via replay:session.pcapng -o again.bin")).good().says(&["[2Jport"]);
+    let (phone, at) = play(&bench, "tcp:127.0.0.1:0");
+    drop(std::net::TcpStream::connect(at).unwrap());
+    phone.end().fails(4, &["[2Jport"]);
+}
+
 /// Somebody else's capture of the same conversation: no remark in it, the phone among other devices.
 #[test]
 fn a_capture_without_our_remarks_is_replayed_as_well() {
