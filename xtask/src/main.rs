@@ -18,6 +18,7 @@ mod fuzz;
 mod platforms;
 mod process;
 mod rooms;
+mod soak;
 mod usage;
 mod whole;
 

@@ -1,0 +1,4 @@
+//! `cargo xtask soak`.
+
+mod dice;
+mod forgetful_disk;
