@@ -67,6 +67,11 @@ impl Disk {
         self.state().used()
     }
 
+    /// Changes so far (those of [`Self::fail_after`]).
+    pub(crate) fn changes(&self) -> u64 {
+        self.state().changes
+    }
+
     /// After so many more changes (writes, syncs, names, sizes) the power fails: every later one gets EIO and changes
     /// nothing. `None` takes that back.
     pub(crate) fn fail_after(&self, changes: Option<u64>) {

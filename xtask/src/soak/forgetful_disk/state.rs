@@ -74,6 +74,8 @@ pub(super) struct State {
     used: u64,
     /// Changes until the power fails.
     left: Option<u64>,
+    /// Changes so far.
+    pub(super) changes: u64,
 }
 
 impl State {
@@ -86,6 +88,7 @@ impl State {
             next: ROOT + 1,
             used: 1,
             left: None,
+            changes: 0,
         };
         let kind = Kind::Directory { entries: BTreeMap::new(), above: ROOT };
         state.nodes.insert(ROOT, Node::new(0o755, (0, 0), kind));
@@ -103,6 +106,7 @@ impl State {
 
     /// Whoever changes something asks first.
     fn power(&mut self) -> Result<(), Errno> {
+        self.changes += 1;
         match &mut self.left {
             Some(0) => Err(Errno::EIO),
             Some(left) => {
