@@ -57,6 +57,7 @@ pub(crate) fn demo(args: Demo, front: &mut Front, cancel: &Cancel) -> Result<(),
             wait: 60,
             speed: SpeedArg::Auto,
             place: Default::default(),
+            fault: None,
         },
     };
     let wish = Wish {

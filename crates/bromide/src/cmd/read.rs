@@ -25,6 +25,7 @@ use bromide_proto::wire::nand_read::{AddressKind, Shape};
 use crate::choose::{AnyBus, Via};
 use crate::cli::{Cable, Pages, Read, ReadList};
 use crate::cmd::map;
+use crate::faults::{self, Cabled};
 use crate::front::Front;
 use crate::read_list;
 use crate::report::{Failure, exit};
@@ -115,9 +116,14 @@ pub(crate) fn on_phone<T>(
     pool: u32,
     front: &mut Front,
     cancel: &Cancel,
-    job: impl FnOnce(AnyBus<'_>, FollowOptions, &mut Tell<'_>) -> Result<T, Failure>,
+    job: impl FnOnce(Cabled<'_>, FollowOptions, &mut Tell<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    match &cable.via {
+    let faults = cable.manner.fault.as_ref();
+    let via = faults::in_phone(&cable.via, faults)?;
+    if let Some(faults) = faults {
+        front.tell(&Event::Warning(&format!("faults are injected on purpose: {faults}")));
+    }
+    match &via {
         Via::Phone(spec) => spec.announce(front),
         via => front.waiting(&via.to_string(), cable.manner.wait),
     }
@@ -130,9 +136,10 @@ pub(crate) fn on_phone<T>(
         wait: Duration::from_secs(cable.manner.wait),
     };
     let front = RefCell::new(front);
-    let bus = AnyBus::at(&cable.via, cable.manner.place.places(), cancel, |notice| {
+    let bus = AnyBus::at(&via, cable.manner.place.places(), cancel, |notice| {
         front.borrow_mut().tell(&Event::Warning(&in_words(&notice)));
     })?;
+    let bus = faults::on_cable(bus, faults, cancel);
     job(bus, follow, &mut |event: Event<'_>| front.borrow_mut().tell(&event))
 }
 
