@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::forgetful_disk::{Disk, Rule};
 use super::plan::{Disks, End, Place, Plan};
@@ -9,6 +10,8 @@ use super::session::{Bench, Measured, session, undisturbed};
 use super::truth::{CHIPS, Truth};
 use crate::process::{run, target_dir, works};
 
+/// Longest life of a process. An undisturbed dump takes a thousandth of it.
+const BOUND: Duration = Duration::from_secs(60);
 /// Undisturbed dumps that are timed.
 const TIMED: usize = 5;
 
@@ -40,7 +43,7 @@ pub(super) fn ready() -> Result<Ready, String> {
     let truths = CHIPS.iter().map(|seed| Truth::of(*seed)).collect::<Result<_, _>>()?;
     let program = target_dir().join("release/bromide");
     let program = program.canonicalize().map_err(|e| format!("{}: {e}", program.display()))?;
-    let mut bench = Bench { program, agents, scratch, truths, measured: Measured::default() };
+    let mut bench = Bench { program, agents, scratch, truths, measured: Measured::default(), bound: BOUND };
     let foreign = ["sha256sum --version", "ddrescuelog --version"].into_iter().all(works);
     if !foreign {
         println!("skipped: sha256sum or ddrescuelog (package gddrescue) is not there");

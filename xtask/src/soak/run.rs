@@ -11,8 +11,6 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
-/// Longest life of a process.
-pub(super) const BOUND: Duration = Duration::from_secs(60);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -30,7 +28,7 @@ pub(super) enum Stop<'a> {
 pub(super) enum Ended {
     Code(i32),
     Signal(i32),
-    /// It had to be killed after [`BOUND`].
+    /// It had to be killed after its longest life.
     Hung,
 }
 
@@ -45,8 +43,13 @@ pub(super) struct Ran {
     pub(super) said: String,
 }
 
-/// Runs `command`. What it says goes through a file in `folder`.
-pub(super) fn run(command: &mut Command, folder: &Path, stop: &Stop<'_>) -> Result<Ran, String> {
+/// Runs `command` for at most `bound`. What it says goes through a file in `folder`.
+pub(super) fn run(
+    command: &mut Command,
+    folder: &Path,
+    bound: Duration,
+    stop: &Stop<'_>,
+) -> Result<Ran, String> {
     let path = folder.join("said");
     let said = |e: io::Error| format!("{}: {e}", path.display());
     let file = File::create(&path).map_err(said)?;
@@ -57,7 +60,7 @@ pub(super) fn run(command: &mut Command, folder: &Path, stop: &Stop<'_>) -> Resu
         .stderr(file)
         .spawn()
         .map_err(|e| format!("{command:?}: {e}"))?;
-    let (status, stopped) = watch(child, begun, stop).map_err(|e| format!("{command:?}: {e}"))?;
+    let (status, stopped) = watch(child, begun, bound, stop).map_err(|e| format!("{command:?}: {e}"))?;
     let ended = match (status, status.and_then(|it| it.code()), status.and_then(|it| it.signal())) {
         (None, ..) => Ended::Hung,
         (_, Some(code), _) => Ended::Code(code),
@@ -70,14 +73,19 @@ pub(super) fn run(command: &mut Command, folder: &Path, stop: &Stop<'_>) -> Resu
 }
 
 /// Waits for the end and brings it about; no status if it hung.
-fn watch(mut child: Child, begun: Instant, stop: &Stop<'_>) -> io::Result<(Option<ExitStatus>, bool)> {
+fn watch(
+    mut child: Child,
+    begun: Instant,
+    bound: Duration,
+    stop: &Stop<'_>,
+) -> io::Result<(Option<ExitStatus>, bool)> {
     let pid = Pid::from_child(&child);
     let handle = pidfd_open(pid, PidfdFlags::empty())?;
     let mut stopped = false;
     loop {
         let past = begun.elapsed();
         let wait = match stop {
-            _ if past >= BOUND => {
+            _ if past >= bound => {
                 child.kill()?;
                 child.wait()?;
                 return Ok((None, stopped));
@@ -94,10 +102,10 @@ fn watch(mut child: Child, begun: Instant, stop: &Stop<'_>) -> io::Result<(Optio
             }
             Stop::After(at, _) if !stopped => *at - past,
             Stop::When(_) if !stopped => LOOK,
-            _ => BOUND - past,
+            _ => bound - past,
         };
         let mut ends = [PollFd::from_borrowed_fd(handle.as_fd(), PollFlags::IN)];
-        let wait = Timespec::try_from(wait.min(BOUND)).unwrap_or_default();
+        let wait = Timespec::try_from(wait.min(bound)).unwrap_or_default();
         match poll(&mut ends, Some(&wait)) {
             Ok(1..) => return child.wait().map(|status| (Some(status), stopped)),
             Ok(0) | Err(rustix::io::Errno::INTR) => {}
@@ -112,7 +120,7 @@ mod tests {
 
     fn shell(script: &str, stop: &Stop<'_>) -> Ran {
         let folder = tempfile::tempdir().unwrap();
-        run(Command::new("sh").args(["-c", script]), folder.path(), stop).unwrap()
+        run(Command::new("sh").args(["-c", script]), folder.path(), Duration::from_secs(30), stop).unwrap()
     }
 
     #[test]
@@ -130,6 +138,14 @@ mod tests {
         assert!(ran.took >= Duration::from_millis(30) && ran.took < Duration::from_secs(10));
         let late = Stop::After(Duration::from_secs(20), Signal::INT);
         assert!(!shell("exit 0", &late).stopped);
+    }
+
+    #[test]
+    fn a_process_that_does_not_end_is_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sleep");
+        let ran = run(command.arg("20"), folder.path(), Duration::from_millis(50), &Stop::Nothing).unwrap();
+        assert_eq!(ran.ended, Ended::Hung);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(super) struct Bench {
     pub(super) scratch: PathBuf,
     pub(super) truths: Vec<Truth>,
     pub(super) measured: Measured,
+    /// Longest life of a process.
+    pub(super) bound: Duration,
 }
 
 /// What an undisturbed dump takes.
@@ -173,16 +175,18 @@ impl Session<'_> {
     }
 
     fn watched(&self, command: &mut Command, it: &Try) -> Result<Ran, String> {
-        let measured = self.bench.measured;
+        let Bench { measured, bound, .. } = *self.bench;
         let at = |thousandths: u64| part_of(measured.took, thousandths);
         match (it.end, &self.disk) {
-            (End::Kill(when), _) => run(command, &self.folder, &Stop::After(at(when), Signal::KILL)),
-            (End::Interrupt(when), _) => run(command, &self.folder, &Stop::After(at(when), Signal::INT)),
+            (End::Kill(when), _) => run(command, &self.folder, bound, &Stop::After(at(when), Signal::KILL)),
+            (End::Interrupt(when), _) => {
+                run(command, &self.folder, bound, &Stop::After(at(when), Signal::INT))
+            }
             (End::PowerCut(when), Some(disk)) => {
                 disk.fail_after(Some(measured.changes * when / 1000));
-                run(command, &self.folder, &Stop::When(&|| disk.has_failed()))
+                run(command, &self.folder, bound, &Stop::When(&|| disk.has_failed()))
             }
-            _ => run(command, &self.folder, &Stop::Nothing),
+            _ => run(command, &self.folder, bound, &Stop::Nothing),
         }
     }
 
@@ -220,7 +224,7 @@ pub(super) fn undisturbed(bench: &Bench, plan: &Plan, place: Option<&Path>) -> R
     let mut command = Command::new(&bench.program);
     command.args(arguments(plan, &Try::default(), false, &dump, &bench.agents));
     command.env("XDG_STATE_HOME", folder.join("state")).env("HOME", &folder);
-    let ran = run(&mut command, &folder, &Stop::Nothing)?;
+    let ran = run(&mut command, &folder, bench.bound, &Stop::Nothing)?;
     fs::remove_dir_all(&folder).map_err(said)?;
     match ran.ended {
         Ended::Code(0) => Ok(ran),
@@ -246,7 +250,7 @@ fn verdict(ran: &Ran, it: &Try, lies: bool) -> Result<bool, String> {
         Ended::Signal(9) if ran.stopped || has(Kind::KillHost) => Ok(false),
         // Before it can take care of the signal it dies of it.
         Ended::Signal(2) if ran.stopped && has(Kind::SigInt) => Ok(false),
-        Ended::Hung => Err(format!("it did not end within {} s", super::run::BOUND.as_secs())),
+        Ended::Hung => Err(format!("it did not end within {:.0?}", ran.took)),
         ended => Err(format!("it ended with {ended:?}")),
     }
 }
@@ -303,6 +307,10 @@ fn room(full: Full, of: u64) -> Room {
 fn part_of(time: Duration, thousandths: u64) -> Duration {
     time.mul_f64(thousandths as f64 / 1000.0)
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod false_programs;
 
 #[cfg(test)]
 mod tests {

@@ -50,6 +50,16 @@ impl Truth {
         self.partitions.iter().map(|(_, pages)| pages.len() as u64).sum()
     }
 
+    /// The image of a partition, as stored.
+    #[cfg(test)]
+    pub(super) fn image(&self, name: &str) -> Vec<u8> {
+        self.partitions
+            .iter()
+            .filter(|(known, _)| known == name)
+            .flat_map(|(_, pages)| pages.concat())
+            .collect()
+    }
+
     /// How many pages of an image differ; an error if it is too long or too short.
     pub(super) fn differing(&self, name: &str, shape: Shape, image: &[u8]) -> Result<u64, String> {
         let found = self.partitions.iter().find(|(known, _)| known == name);
