@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::plan::Shape;
-use super::truth::Truth;
+use super::truth::{Differing, Truth};
 
 /// A dump's folder and what it should hold.
 pub(super) struct Check<'a> {
@@ -37,9 +37,9 @@ impl Check<'_> {
         let mut images = 0;
         for name in self.truth.names() {
             if is_there(&self.image(name)) {
-                let differing = self.compare(name)?;
-                if differing > 0 && !self.lies {
-                    return Err(format!("{name}.img has its own name and {differing} wrong pages"));
+                let Differing { pages, .. } = self.compare(name)?;
+                if pages > 0 && !self.lies {
+                    return Err(format!("{name}.img has its own name and {pages} wrong pages"));
                 }
                 images += 1;
             }
@@ -55,11 +55,11 @@ impl Check<'_> {
         let mut found = Found::default();
         for name in self.truth.names() {
             let differing = self.compare(name).map_err(|e| format!("exit code 0, but {e}"))?;
-            if differing > 0 {
+            if differing.pages > 0 {
                 self.is_told(name, differing)?;
             }
             found.images += 1;
-            found.told += differing;
+            found.told += differing.pages;
             if self.foreign {
                 tool("ddrescuelog", &["--done-status", &text(&self.map(name))], &self.folder)?;
             }
@@ -81,23 +81,23 @@ impl Check<'_> {
     }
 
     /// Pages of an image that differ from the phone's.
-    fn compare(&self, name: &str) -> Result<u64, String> {
+    fn compare(&self, name: &str) -> Result<Differing, String> {
         let path = self.image(name);
         let image = fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        self.truth.differing(name, self.shape, &image)
+        self.truth.compare(name, self.shape, &image)
     }
 
-    /// A report names at least so many pages as doubtful.
-    fn is_told(&self, name: &str, differing: u64) -> Result<(), String> {
-        let wrong =
-            |why: &str| Err(format!("exit code 0, and {name}.img has {differing} wrong pages: {why}"));
+    /// A report counts at least so many pages as doubtful. An erased page with a few zeros is still a blank one for it.
+    fn is_told(&self, name: &str, differing: Differing) -> Result<(), String> {
+        let pages = differing.pages;
+        let wrong = |why: &str| Err(format!("exit code 0, and {name}.img has {pages} wrong pages: {why}"));
         if !self.lies {
             return wrong("nothing made the phone send them so");
         }
         let path = self.folder.join(format!("{name}.img.report.json"));
         let Ok(report) = fs::read_to_string(&path) else { return wrong("and no report") };
-        let told = count(&report, "correctable") + count(&report, "damaged");
-        if told < differing { wrong(&format!("the report tells of {told}")) } else { Ok(()) }
+        let told: u64 = ["correctable", "damaged", "blank"].iter().map(|key| count(&report, key)).sum();
+        if told < differing.covered { wrong(&format!("the report tells of {told}")) } else { Ok(()) }
     }
 
     /// Nothing has an interim name any more.

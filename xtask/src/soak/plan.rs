@@ -29,6 +29,8 @@ pub(super) struct Phone {
     pub(super) chip: usize,
     pub(super) agent: &'static str,
     pub(super) boot: &'static str,
+    /// Whether its silences take time. Nothing depends on it but how long a session takes.
+    pub(super) real_time: bool,
 }
 
 /// The order of the bytes of a page in the images.
@@ -110,6 +112,7 @@ impl Plan {
             chip: usize::try_from(dice.below(chips as u64)).unwrap_or(0),
             agent: dice.pick(&["g1", "g2"]).copied().unwrap_or("g2"),
             boot: if dice.one_in(4) { "preloader" } else { "bootrom" },
+            real_time: dice.one_in(20),
         };
         let shape = match dice.below(6) {
             0 => Shape::MainOnly,
@@ -151,7 +154,7 @@ impl Plan {
         let tries = vec![cut, Try::default(), Try::default()];
         Self {
             seed,
-            phone: Phone { chip: 0, agent: "g2", boot: "bootrom" },
+            phone: Phone { chip: 0, agent: "g2", boot: "bootrom", real_time: false },
             shape: Shape::Stored,
             place,
             tries,

@@ -34,12 +34,20 @@ pub(super) struct Bench {
 /// What an undisturbed dump takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Measured {
-    /// Time of the whole process.
+    /// Time of the whole process where the phone's silences take none, and where they do.
     pub(super) took: Duration,
+    pub(super) took_real: Duration,
     /// Changes of the disk.
     pub(super) changes: u64,
     /// Bytes on the disk.
     pub(super) bytes: u64,
+}
+
+impl Measured {
+    /// The time of a dump of this phone.
+    fn of(&self, phone: &Phone) -> Duration {
+        if phone.real_time { self.took_real } else { self.took }
+    }
 }
 
 /// A session that shows a fault of the program under test.
@@ -163,7 +171,7 @@ impl Session<'_> {
             disk.set_room(room);
         }
         let args = arguments(self.plan, it, resume, &self.dump(), &self.bench.agents);
-        self.commands.push(repeated(&self.bench.program, &args, it, self.bench.measured, room));
+        self.commands.push(repeated(self.bench, &args, &self.plan.phone, it, room));
         let mut command = Command::new(&self.bench.program);
         // Whatever it notes about itself stays in the session's own folder.
         command.args(&args).env("XDG_STATE_HOME", self.folder.join("state")).env("HOME", &self.folder);
@@ -176,7 +184,7 @@ impl Session<'_> {
 
     fn watched(&self, command: &mut Command, it: &Try) -> Result<Ran, String> {
         let Bench { measured, bound, .. } = *self.bench;
-        let at = |thousandths: u64| part_of(measured.took, thousandths);
+        let at = |thousandths: u64| part_of(measured.of(&self.plan.phone), thousandths);
         match (it.end, &self.disk) {
             (End::Kill(when), _) => run(command, &self.folder, bound, &Stop::After(at(when), Signal::KILL)),
             (End::Interrupt(when), _) => {
@@ -257,7 +265,8 @@ fn verdict(ran: &Ran, it: &Try, lies: bool) -> Result<bool, String> {
 
 /// The command line of a try.
 fn arguments(plan: &Plan, it: &Try, resume: bool, dump: &Path, agents: &Path) -> Vec<String> {
-    let Phone { chip, agent, boot } = plan.phone;
+    let Phone { chip, agent, boot, real_time } = plan.phone;
+    let clock = if real_time { "real" } else { "virtual" };
     let seed = CHIPS.get(chip).copied().unwrap_or_default();
     let path = |path: &Path| path.to_string_lossy().into_owned();
     let mut args: Vec<String> = if resume {
@@ -268,7 +277,10 @@ fn arguments(plan: &Plan, it: &Try, resume: bool, dump: &Path, agents: &Path) ->
         args
     };
     args.extend(["--da".into(), path(&agents.join(format!("{agent}.bin")))]);
-    args.extend(["--via".into(), format!("phone:{MODEL}?seed={seed}&agent={agent}&boot={boot}")]);
+    args.extend([
+        "--via".into(),
+        format!("phone:{MODEL}?seed={seed}&agent={agent}&boot={boot}&clock={clock}"),
+    ]);
     if let Some(spec) = it.spec() {
         args.extend(["--fault".into(), spec]);
     }
@@ -276,14 +288,15 @@ fn arguments(plan: &Plan, it: &Try, resume: bool, dump: &Path, agents: &Path) ->
 }
 
 /// A line for the shell that does the same.
-fn repeated(program: &Path, args: &[String], it: &Try, measured: Measured, room: Room) -> String {
+fn repeated(bench: &Bench, args: &[String], phone: &Phone, it: &Try, room: Room) -> String {
+    let Bench { program, measured, .. } = bench;
     let quoted = |word: &String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,".contains(c);
         if word.chars().all(plain) { word.clone() } else { format!("'{word}'") }
     };
     let line = args.iter().map(quoted).collect::<Vec<_>>().join(" ");
     let line = format!("{} {line}", program.display());
-    let seconds = |thousandths| part_of(measured.took, thousandths).as_secs_f64();
+    let seconds = |thousandths| part_of(measured.of(phone), thousandths).as_secs_f64();
     let line = match it.end {
         End::Itself => line,
         End::Kill(when) => format!("timeout -s KILL {:.4} {line}", seconds(when)),
@@ -360,11 +373,18 @@ mod tests {
         let mut plan = Plan::of_one(3, Place::Folder, End::Kill(500), None);
         plan.shape = Shape::SpareLast;
         let args = arguments(&plan, &plan.tries[0], false, Path::new("d/dump"), Path::new("a"));
-        let measured = Measured { took: Duration::from_millis(100), ..Measured::default() };
+        let bench = Bench {
+            program: "bromide".into(),
+            agents: "a".into(),
+            scratch: "s".into(),
+            truths: Vec::new(),
+            measured: Measured { took: Duration::from_millis(100), ..Measured::default() },
+            bound: Duration::ZERO,
+        };
         assert_eq!(
-            repeated(Path::new("bromide"), &args, &plan.tries[0], measured, Room::default()),
+            repeated(&bench, &args, &plan.phone, &plan.tries[0], Room::default()),
             "timeout -s KILL 0.0500 bromide read --all -o d/dump --spare-last --da a/g2.bin --via \
-             'phone:small?seed=7&agent=g2&boot=bootrom'"
+             'phone:small?seed=7&agent=g2&boot=bootrom&clock=virtual'"
         );
         let args = arguments(&plan, &plan.tries[1], true, Path::new("d/dump"), Path::new("a"));
         assert_eq!(args[..2], ["resume", "d/dump"]);

@@ -60,8 +60,8 @@ impl Truth {
             .collect()
     }
 
-    /// How many pages of an image differ; an error if it is too long or too short.
-    pub(super) fn differing(&self, name: &str, shape: Shape, image: &[u8]) -> Result<u64, String> {
+    /// Which pages of an image differ; an error if it is too long or too short.
+    pub(super) fn compare(&self, name: &str, shape: Shape, image: &[u8]) -> Result<Differing, String> {
         let found = self.partitions.iter().find(|(known, _)| known == name);
         let (_, pages) = found.ok_or_else(|| format!("the phone has no partition {name}"))?;
         let bytes = pages.iter().map(|page| shape.of(page).len()).sum::<usize>();
@@ -69,9 +69,38 @@ impl Truth {
             return Err(format!("{name}: {} bytes instead of {bytes}", image.len()));
         }
         let size = bytes / pages.len().max(1);
-        let differ = pages.iter().zip(image.chunks(size.max(1))).filter(|(page, got)| shape.of(page) != *got);
-        Ok(differ.count() as u64)
+        let mut differing = Differing::default();
+        for (page, got) in pages.iter().zip(image.chunks(size.max(1))) {
+            let wanted = shape.of(page);
+            if wanted == got {
+                continue;
+            }
+            differing.pages += 1;
+            let filler = shape.of(&filler(page.len()));
+            let bits = wanted.iter().zip(got).zip(&filler);
+            let covered = bits.into_iter().any(|((wanted, got), filler)| (wanted ^ got) & !filler != 0);
+            differing.covered += u64::from(covered);
+        }
+        Ok(differing)
     }
+}
+
+/// Pages of an image that are not what the phone holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Differing {
+    pub(super) pages: u64,
+    /// Those that differ in more than the bits no code covers.
+    pub(super) covered: u64,
+}
+
+/// A stored page with ones where no code covers its bits: the last 12 of each sector (`nand-yaffs2.md` section 2).
+fn filler(bytes: usize) -> Vec<u8> {
+    let of_byte = |at: usize| match at % 528 {
+        526 => 0xf0,
+        527 => 0xff,
+        _ => 0,
+    };
+    (0..bytes).map(of_byte).collect()
 }
 
 impl Shape {
@@ -90,6 +119,27 @@ impl Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrong_bit_is_found_in_every_shape_and_told_apart_from_one_no_code_covers() {
+        let truth = Truth::of(CHIPS[0]).unwrap();
+        let image = truth.image("nvram");
+        let shaped = |shape: Shape, image: &[u8]| -> Vec<u8> {
+            image.chunks(2112).flat_map(|page| shape.of(page)).collect()
+        };
+        for shape in [Shape::Stored, Shape::MainOnly, Shape::SpareLast] {
+            let differing = |image: &[u8]| truth.compare("nvram", shape, &shaped(shape, image)).unwrap();
+            assert_eq!(differing(&image), Differing::default());
+            let mut wrong = image.clone();
+            wrong[2112 * 5 + 600] ^= 4;
+            assert_eq!(differing(&wrong), Differing { pages: 1, covered: 1 });
+            wrong[2112 * 9 + 527] ^= 4;
+            let both = if shape == Shape::MainOnly { 1 } else { 2 };
+            assert_eq!(differing(&wrong), Differing { pages: both, covered: 1 });
+        }
+        assert!(truth.compare("nvram", Shape::Stored, &image[1..]).is_err());
+        assert!(truth.compare("x", Shape::Stored, &image).is_err());
+    }
 
     #[test]
     fn a_page_is_taken_apart_by_its_sectors() {
