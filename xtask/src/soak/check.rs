@@ -54,7 +54,7 @@ impl Check<'_> {
     pub(super) fn whole(&self, program: &Path) -> Result<Found, String> {
         let mut found = Found::default();
         for name in self.truth.names() {
-            let differing = self.compare(name).map_err(|e| format!("exit code 0, but {e}"))?;
+            let differing = self.compare(name)?;
             if differing.pages > 0 {
                 self.is_told(name, differing)?;
             }
@@ -90,7 +90,7 @@ impl Check<'_> {
     /// A report counts at least so many pages as doubtful. An erased page with a few zeros is still a blank one for it.
     fn is_told(&self, name: &str, differing: Differing) -> Result<(), String> {
         let pages = differing.pages;
-        let wrong = |why: &str| Err(format!("exit code 0, and {name}.img has {pages} wrong pages: {why}"));
+        let wrong = |why: &str| Err(format!("{name}.img has {pages} wrong pages: {why}"));
         if !self.lies {
             return wrong("nothing made the phone send them so");
         }
@@ -106,7 +106,7 @@ impl Check<'_> {
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.ends_with(".part") {
-                return Err(format!("exit code 0, and {name} is left"));
+                return Err(format!("{name} is left"));
             }
         }
         Ok(())

@@ -94,7 +94,11 @@ impl Disk {
         let Some(session) = self.session.take() else { return Ok(()) };
         // It goes at once, used or not. Only root may do that directly.
         match unmount(&self.at, UnmountFlags::DETACH) {
-            Ok(()) => session.join(),
+            Ok(()) => {
+                // Its thread ends with whatever error the kernel has for a disk that is gone.
+                let _ = session.join();
+                Ok(())
+            }
             Err(_) => session.umount_and_join(),
         }
     }

@@ -81,7 +81,7 @@ pub(crate) fn soak(options: &[&str]) -> Result<(), String> {
 }
 
 fn wish(options: &[&str]) -> Result<Wish, String> {
-    let jobs = 2 * std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = 8 * std::thread::available_parallelism().map_or(1, usize::from);
     let mut wish =
         Wish { until: Until::Time(Duration::from_secs(60)), seed: 1, disks: Disks::default(), jobs };
     let mut options = options.iter();

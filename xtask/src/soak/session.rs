@@ -149,7 +149,10 @@ impl Session<'_> {
             self.counts.at_once += u64::from(number == 0);
             // Whoever says that all is well has it on the disk.
             self.cut()?;
-            let found = self.check(foreign)?.whole(&self.bench.program)?;
+            let found = self.check(foreign)?.whole(&self.bench.program).map_err(|e| match self.disk {
+                Some(_) => format!("exit code 0, and after a power cut: {e}"),
+                None => format!("exit code 0, and {e}"),
+            })?;
             self.counts.images += found.images;
             self.counts.told += found.told;
             self.counts.foreign += u64::from(foreign);

@@ -88,7 +88,7 @@ fn a_wrong_byte_is_found_at_exit_code_0_and_at_any_other_moment() {
 
 #[test]
 fn what_is_missing_too_short_or_left_over_is_found() {
-    assert!(in_folder(r#"all; rm "$DIR/logo.img""#).contains("exit code 0, but"));
+    assert!(in_folder(r#"all; rm "$DIR/logo.img""#).contains("exit code 0, and"));
     assert!(in_folder(r#"all; truncate -s -1 "$DIR/logo.img""#).contains("instead of"));
     assert!(in_folder(r#"all; touch "$DIR/x.part""#).contains("x.part is left"));
 }
