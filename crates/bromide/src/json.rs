@@ -48,7 +48,9 @@ impl Json {
     }
 
     pub(crate) fn tell(&mut self, event: &Event<'_>) {
-        if let Event::ReadStart { bytes, .. } | Event::CopyStart(bytes) = event {
+        if let Event::ReadStart { bytes, .. } | Event::VerifyStart { bytes, .. } | Event::CopyStart(bytes) =
+            event
+        {
             self.total = *bytes;
         }
         // Pages are for files and the session log, not for lines; and a named port or address says nothing about
@@ -119,6 +121,14 @@ impl Json {
                 "of": of,
             }),
             Event::Packet { bytes, .. } => json!({"event": "packet", "bytes": bytes.len()}),
+            Event::Resumed { row, bytes } => json!({"event": "resumed", "name": row.name, "bytes": bytes}),
+            Event::VerifyStart { row, bytes } => {
+                json!({"event": "verify-start", "name": row.name, "bytes": bytes})
+            }
+            Event::Replaced { file, at, was } => json!({
+                "event": "replaced", "file": file.to_string_lossy(), "at": at, "bytes": was.len(),
+            }),
+            Event::Unread(left) => unread_value(left),
             Event::Read(done) => json!({"event": "read", "done": done, "total": self.total}),
             Event::Saved(done) => saved_value(done),
             Event::CopyStart(bytes) => json!({"event": "extract-start", "bytes": bytes}),
@@ -183,6 +193,21 @@ fn saved_value(done: &bromide_job::readback::Done) -> Value {
             "not_checked": counts.not_checked,
         },
         "recoveries": done.recoveries,
+        "resumed": done.resumed,
+        "verified": done.verified.as_ref().map(|it| json!({
+            "pages": it.pages, "differed": it.differed, "not_read_again": it.not_again,
+        })),
+    })
+}
+
+fn unread_value(left: &bromide_job::readback::Left) -> Value {
+    json!({
+        "event": "unread",
+        "name": left.row.name,
+        "part": left.row.target.with_added_extension("part").to_string_lossy(),
+        "missing": left.missing(),
+        "bytes": left.map.bytes(),
+        "refused": left.refused,
     })
 }
 

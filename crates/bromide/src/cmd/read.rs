@@ -11,7 +11,7 @@ use bromide_job::agent_file::AgentFile;
 use bromide_job::error::JobError;
 use bromide_job::event::{Event, Tell};
 use bromide_job::follow::{FollowOptions, Follower};
-use bromide_job::readback::{Done, ReadOptions, read_rows};
+use bromide_job::readback::{CHECKPOINT, Done, NoBook, ReadOptions, read_rows};
 use bromide_job::rows::{self, Want, Wish};
 use bromide_job::save::SaveOptions;
 use bromide_job::session::{DEFAULT_POOL, Session, SessionOptions};
@@ -52,6 +52,9 @@ pub(crate) fn read(args: Read, front: &mut Front, cancel: &Cancel) -> Result<(),
         force: args.pages.force,
         pages_per_packet: args.pages.packet_pages,
         one_sums_file: args.all,
+        keep_whole: args.all,
+        verify: false,
+        checkpoint: CHECKPOINT,
     };
     let map = args.map.as_deref().map(map::load).transpose()?;
     read_job(&Job { wishes: vec![wish], map, folder, options }, &args.cable, front, cancel).map(drop)
@@ -65,7 +68,14 @@ pub(crate) fn read_list(args: ReadList, front: &mut Front, cancel: &Cancel) -> R
         Failure::new("list/bad-row", exit::USAGE, what, "bromide read-list --help shows the columns")
     })?;
     let map = args.map.as_deref().map(map::load).transpose()?;
-    let options = ReadOptions { force: args.force, pages_per_packet: args.packet_pages, one_sums_file: true };
+    let options = ReadOptions {
+        force: args.force,
+        pages_per_packet: args.packet_pages,
+        one_sums_file: true,
+        keep_whole: true,
+        verify: false,
+        checkpoint: CHECKPOINT,
+    };
     read_job(&Job { wishes, map, folder: Some(args.output), options }, &args.cable, front, cancel).map(drop)
 }
 
@@ -100,7 +110,7 @@ pub(crate) fn read_job(
                 if matches!(via, Via::Usb(_)) && phone.is_slow() && bytes > LONG {
                     tell(Event::Note(SLOW));
                 }
-                read_rows(&mut phone, &rows, options, tell).await
+                read_rows(&mut phone, &rows, options, &mut NoBook, tell).await
             };
             let read = read.await;
             end(phone.into_session(), read.is_ok(), cancel, tell).await;
