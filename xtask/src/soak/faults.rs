@@ -108,8 +108,9 @@ pub(super) fn of_cable(dice: &mut Dice, pages: u64) -> Vec<Fault> {
         add(Kind::Slow, format!("slow={}/s", dice.between(20, 80) * 1_000_000));
     }
     if dice.one_in(12) {
-        let times = dice.between(1, 4);
-        add(Kind::BadPage, format!("bad-page={}x{times}", dice.below(pages)));
+        // A few times, or as long as the process lives.
+        let times = *dice.pick(&["x1", "x2", "x3", "x8", ""]).unwrap_or(&"");
+        add(Kind::BadPage, format!("bad-page={}{times}", dice.below(pages)));
     }
     if dice.one_in(12) {
         add(Kind::Jitter, format!("jitter={}", decimal(dice.between(1, 20) * 100_000_000 / pages.max(1))));

@@ -18,6 +18,8 @@ pub(super) struct Plan {
     pub(super) seed: u64,
     pub(super) phone: Phone,
     pub(super) shape: Shape,
+    /// Pages a packet, if not as many as by default.
+    pub(super) packet: Option<u32>,
     pub(super) place: Place,
     pub(super) tries: Vec<Try>,
 }
@@ -119,6 +121,7 @@ impl Plan {
             1 => Shape::SpareLast,
             _ => Shape::Stored,
         };
+        let packet = *dice.pick(&[None, None, Some(1), Some(5), Some(16)]).unwrap_or(&None);
         let on_disk = dice.one_in(2);
         let rule = if dice.one_in(4) { Rule::Journal } else { Rule::Strict };
         let place = match disks {
@@ -145,7 +148,7 @@ impl Plan {
                 it.seed = seed;
             }
         }
-        Self { seed, phone, shape, place, tries }
+        Self { seed, phone, shape, packet, place, tries }
     }
 
     /// A session with a single end before its time, and no other fault.
@@ -156,6 +159,7 @@ impl Plan {
             seed,
             phone: Phone { chip: 0, agent: "g2", boot: "bootrom", real_time: false },
             shape: Shape::Stored,
+            packet: None,
             place,
             tries,
         }
