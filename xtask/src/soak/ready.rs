@@ -113,7 +113,7 @@ fn measured(bench: &Bench, foreign: bool) -> Result<Measured, String> {
         let mut plan = Plan::of_one(0, Place::Folder, End::Itself, None);
         plan.phone.chip = chip;
         let counts = session(bench, &plan, foreign).map_err(|e| format!("an undisturbed dump: {e}"))?;
-        if counts.processes != 1 {
+        if counts.at_once != 1 {
             return Err("an undisturbed dump does not end well at the first try".into());
         }
     }

@@ -27,7 +27,7 @@ pub(super) struct Bench {
     pub(super) scratch: PathBuf,
     pub(super) truths: Vec<Truth>,
     pub(super) measured: Measured,
-    /// Longest life of a process.
+    /// Longest life of a process; three times that where silences take time.
     pub(super) bound: Duration,
 }
 
@@ -197,6 +197,7 @@ impl Session<'_> {
 
     fn watched(&self, command: &mut Command, it: &Try) -> Result<Ran, String> {
         let Bench { measured, bound, .. } = *self.bench;
+        let bound = if self.plan.phone.real_time { bound * 3 } else { bound };
         let at = |thousandths: u64| part_of(measured.of(&self.plan.phone), thousandths);
         match (it.end, &self.disk) {
             (End::Kill(when), _) => run(command, &self.folder, bound, &Stop::After(at(when), Signal::KILL)),
