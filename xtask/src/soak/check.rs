@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 use super::plan::Shape;
+use super::run::{Ended, Stop, run};
 use super::truth::{Differing, Truth};
 
 /// A dump's folder and what it should hold.
@@ -14,6 +16,10 @@ pub(super) struct Check<'a> {
     /// Pages may have come otherwise than they are stored; then a report has to say which ones are doubtful.
     pub(super) lies: bool,
     pub(super) folder: PathBuf,
+    /// Where tools may leave what they like.
+    pub(super) scratch: &'a Path,
+    /// Longest life of a tool.
+    pub(super) bound: Duration,
     /// Foreign tools look at it too.
     pub(super) foreign: bool,
 }
@@ -44,7 +50,7 @@ impl Check<'_> {
                 images += 1;
             }
             if self.foreign && is_there(&self.map(name)) {
-                tool("ddrescuelog", &["--show-status", &text(&self.map(name))], &self.folder)?;
+                self.tool("ddrescuelog", &["--show-status", &text(&self.map(name))])?;
             }
         }
         Ok(images)
@@ -61,13 +67,13 @@ impl Check<'_> {
             found.images += 1;
             found.told += differing.pages;
             if self.foreign {
-                tool("ddrescuelog", &["--done-status", &text(&self.map(name))], &self.folder)?;
+                self.tool("ddrescuelog", &["--done-status", &text(&self.map(name))])?;
             }
         }
         self.nothing_is_left()?;
-        tool(&text(program), &["bundle", "verify", &text(&self.folder)], &self.folder)?;
+        self.tool(&text(program), &["bundle", "verify", &text(&self.folder)])?;
         if self.foreign {
-            tool("sha256sum", &["--check", "--quiet", "--strict", "SHA256SUMS"], &self.folder)?;
+            self.tool("sha256sum", &["--check", "--quiet", "--strict", "SHA256SUMS"])?;
         }
         Ok(found)
     }
@@ -100,6 +106,18 @@ impl Check<'_> {
         if told < differing.covered { wrong(&format!("the report tells of {told}")) } else { Ok(()) }
     }
 
+    /// Runs a tool in the dump's folder that has to succeed.
+    fn tool(&self, name: &str, args: &[&str]) -> Result<(), String> {
+        let mut command = Command::new(name);
+        command.args(args).current_dir(&self.folder);
+        command.env("XDG_STATE_HOME", self.scratch.join("state")).env("HOME", self.scratch);
+        let ran = run(&mut command, self.scratch, self.bound, &Stop::Nothing)?;
+        match ran.ended {
+            Ended::Code(0) => Ok(()),
+            ended => Err(format!("{name} {}: {ended:?}: {}", args.join(" "), ran.said.trim())),
+        }
+    }
+
     /// Nothing has an interim name any more.
     fn nothing_is_left(&self) -> Result<(), String> {
         let entries = fs::read_dir(&self.folder).map_err(|e| format!("{}: {e}", self.folder.display()))?;
@@ -125,23 +143,6 @@ fn count(report: &str, key: &str) -> u64 {
 
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
-}
-
-/// Runs a tool that has to succeed.
-fn tool(name: &str, args: &[&str], folder: &Path) -> Result<(), String> {
-    let said = |what: &dyn std::fmt::Display| format!("{name} {}: {what}", args.join(" "));
-    let out = Command::new(name)
-        .args(args)
-        .current_dir(folder)
-        .env("XDG_STATE_HOME", folder.with_file_name("state"))
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| said(&e))?;
-    if out.status.success() {
-        return Ok(());
-    }
-    let words = [out.stdout, out.stderr].concat();
-    Err(said(&format!("{}: {}", out.status, String::from_utf8_lossy(&words).trim())))
 }
 
 #[cfg(test)]

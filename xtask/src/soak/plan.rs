@@ -158,7 +158,9 @@ impl Plan {
     /// A session with a single end before its time, and no other fault.
     pub(super) fn of_one(seed: u64, place: Place, end: End, room: Option<Full>) -> Self {
         let cut = Try { end, room, ..Try::default() };
-        let tries = vec![cut, Try::default(), Try::default()];
+        // Gone on with by either command; the last is the one that can also begin.
+        let next = Try { resume: seed % 2 == 1, ..Try::default() };
+        let tries = vec![cut, next, Try::default()];
         Self {
             seed,
             phone: Phone { chip: 0, agent: "g2", boot: "bootrom", real_time: false },

@@ -1,5 +1,8 @@
 //! One session: its processes one after the other, and what has to be true after each of them.
 
+#[cfg(test)]
+mod false_programs;
+
 use std::fmt;
 use std::fs;
 use std::io;
@@ -132,7 +135,9 @@ impl Session<'_> {
     fn check(&self, foreign: bool) -> Result<Check<'_>, String> {
         let chip = self.plan.phone.chip;
         let truth = self.bench.truths.get(chip).ok_or_else(|| format!("there is no chip {chip}"))?;
-        Ok(Check { truth, shape: self.plan.shape, lies: self.plan.lies(), folder: self.dump(), foreign })
+        let (shape, lies) = (self.plan.shape, self.plan.lies());
+        let bound = self.bench.bound;
+        Ok(Check { truth, shape, lies, folder: self.dump(), scratch: &self.folder, bound, foreign })
     }
 
     /// All tries, until one ends well.
@@ -335,10 +340,6 @@ fn room(full: Full, of: u64) -> Room {
 fn part_of(time: Duration, thousandths: u64) -> Duration {
     time.mul_f64(thousandths as f64 / 1000.0)
 }
-
-#[cfg(test)]
-#[path = "session_tests.rs"]
-mod false_programs;
 
 #[cfg(test)]
 mod tests {
