@@ -4,6 +4,7 @@ use bromide_job::event::Event;
 
 use crate::cli::Output;
 use crate::json::Json;
+use crate::run_log;
 use crate::screen::Screen;
 
 /// Shows what a job tells.
@@ -28,8 +29,16 @@ impl Front {
         }
     }
 
-    /// Shows one event.
+    /// Shows one event, and has it logged.
     pub(crate) fn tell(&mut self, event: &Event<'_>) {
+        run_log::hear(event);
+        self.show(event);
+        if let Some(why) = run_log::trouble() {
+            self.show(&Event::Warning(&why));
+        }
+    }
+
+    fn show(&mut self, event: &Event<'_>) {
         match self {
             Self::Screen(screen) => screen.tell(event),
             Self::Json(json) => json.tell(event),
@@ -38,6 +47,7 @@ impl Front {
 
     /// The phone is waited for.
     pub(crate) fn waiting(&mut self, place: &str, seconds: u64) {
+        run_log::waiting(place, seconds);
         match self {
             Self::Screen(screen) => {
                 screen.say(&format!("Waiting up to {seconds} s for the phone at {place}"))

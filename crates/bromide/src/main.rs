@@ -14,6 +14,7 @@ mod numbers;
 mod out;
 mod read_list;
 mod report;
+mod run_log;
 mod screen;
 mod virtual_phone;
 
@@ -25,6 +26,7 @@ use clap::Parser;
 use crate::cli::{Cli, Command, Da, Phone};
 use crate::front::Front;
 use crate::report::{Failure, exit};
+use crate::run_log::LogOptions;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -39,18 +41,22 @@ fn main() -> ExitCode {
         flag.set();
     });
     let mut front = Front::new(cli.output);
-    let ended = run(cli.command, &mut front, &cancel);
+    run_log::intend(&cli.command, &cli.log);
+    let ended = run(cli.command, &cli.log, &mut front, &cancel);
     front.settle();
+    run_log::finish(&ended, &mut front);
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.show(cli.output.json),
     }
 }
 
-fn run(command: Command, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
+fn run(command: Command, log: &LogOptions, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
     match command {
         Command::Read(args) => cmd::read::read(args, front, cancel),
         Command::ReadList(args) => cmd::read::read_list(args, front, cancel),
+        Command::Resume(args) => cmd::resume::resume(args, front, cancel),
+        Command::Verify(args) => cmd::verify::verify(args, front, cancel),
         Command::Info(args) => cmd::info::info(args, front, cancel),
         Command::Da(Da::List { file }) => cmd::da::list(&file, front),
         Command::Map(command) => cmd::map::map(command, front),
@@ -61,6 +67,7 @@ fn run(command: Command, front: &mut Front, cancel: &Cancel) -> Result<(), Failu
         Command::Setup(command) => cmd::setup::setup(command, front),
         Command::Devices(args) => cmd::devices::devices(&args, front),
         Command::Watch(args) => cmd::watch::watch(&args, front, cancel),
+        Command::Log(command) => cmd::log::log(command, log, front),
         Command::Demo(args) => cmd::demo::demo(args, front, cancel),
         Command::Phone(Phone::Serve(args)) => cmd::phone::serve(args, front, cancel),
         Command::Phone(Phone::DemoAgent { format, output }) => cmd::phone::demo_agent(format, &output, front),

@@ -1,1 +1,1 @@
-//! x
+//! How a bundle goes on from run to run.

@@ -1,1 +1,1 @@
-//! x
+//! Images that are read over several runs.

@@ -187,10 +187,14 @@ impl<L: Link> Reading<'_, L> {
             };
             let pages = left.min(u64::from(per_packet));
             match self.take_packet(packet, pages).await? {
-                Packet::Whole => {
-                    self.confirm(left, pages, per_packet).await?;
-                    return Ok(true);
-                }
+                Packet::Whole => match self.confirm(left, pages, per_packet).await {
+                    Ok(()) => return Ok(true),
+                    Err(e) => {
+                        // It is in nobody's hand who would tell of it.
+                        self.agent.talk.mark(Mark::Lost(packet));
+                        return Err(e);
+                    }
+                },
                 Packet::Broken(what) => self.recover(what).await?,
             }
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use bromide_image::files::{FilesError, Kind, Walk};
+use bromide_job::event::Event;
 use bromide_job::readback::{CHECKPOINT, ReadOptions};
 use bromide_job::rows::{Want, Wish};
 use bromide_link::Cancel;
@@ -21,6 +22,7 @@ use crate::demo_flash::{self, BuildError};
 use crate::front::Front;
 use crate::numbers::grouped;
 use crate::report::{Failure, exit};
+use crate::run_log;
 use crate::virtual_phone::Spec;
 
 const MODEL: &str = "mt6575";
@@ -73,12 +75,14 @@ pub(crate) fn demo(args: Demo, front: &mut Front, cancel: &Cancel) -> Result<(),
         verify: false,
         checkpoint: CHECKPOINT,
     };
-    let job = Job { wishes: vec![wish], map: Some(map), folder: None, options };
+    let job = Job { wishes: vec![wish], map: Some(map), folder: None, bundle: false, options };
     read_job(&job, &cable, front, cancel)?;
 
     front.say("4. Compare with the virtual chip, page by page");
     let pages = compare(&spec, &model, &target, cancel)?;
     front.say(&format!("   all {} pages are equal", grouped(pages)));
+    let equal = format!("compared with the virtual chip: all {} pages are equal", grouped(pages));
+    run_log::hear(&Event::Note(&equal));
 
     front.say("5. Look into the image: the files of /system");
     files(&target, front, cancel)?;

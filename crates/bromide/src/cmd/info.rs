@@ -13,10 +13,11 @@ use bromide_proto::brom::Identity;
 use bromide_proto::link::Link;
 
 use crate::cli;
-use crate::cmd::read::{container, end, on_phone};
+use crate::cmd::meet::{container, end, on_phone};
 use crate::front::Front;
 use crate::out;
 use crate::report::Failure;
+use crate::run_log;
 use crate::screen::{phone_line, storage_lines};
 
 /// `bromide info`.
@@ -28,8 +29,11 @@ pub(crate) fn info(args: cli::Info, front: &mut Front, cancel: &Cancel) -> Resul
     let (identity, found, speed, table) = on_phone(cable, pool, front, cancel, |bus, follow, tell| {
         let tell = &mut |event: Event<'_>| match event {
             // In text these two are results: who the phone is at once, even if no agent can be started.
-            Event::Phone(identity) if to_screen => out::line(phone_line(identity)),
-            Event::Found(_) if to_screen => {}
+            Event::Phone(identity) if to_screen => {
+                run_log::hear(&event);
+                out::line(phone_line(identity));
+            }
+            Event::Found(_) if to_screen => run_log::hear(&event),
             event => tell(event),
         };
         run(async {

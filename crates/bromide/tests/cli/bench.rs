@@ -23,11 +23,13 @@ pub(crate) const MT6575: &str = include_str!("../../../../devices/mt6575.toml");
 /// A folder of its own with the demo agents `g1.bin` and `g2.bin`.
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
+    /// Where session logs go, instead of the user's own.
+    state: tempfile::TempDir,
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let bench = Self { folder: tempfile::tempdir().unwrap() };
+        let bench = Self { folder: tempfile::tempdir().unwrap(), state: tempfile::tempdir().unwrap() };
         bench.write("g1.bin", demo_agent::container(Generation::G1));
         bench.write("g2.bin", demo_agent::container(Generation::G2));
         bench
@@ -71,7 +73,13 @@ impl Bench {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bromide"));
         command.args(words.split_whitespace()).current_dir(self.folder.path()).stdin(Stdio::null());
         command.env_remove("RUST_BACKTRACE").env_remove("NO_COLOR");
+        command.env("XDG_STATE_HOME", self.state.path()).env_remove("BROMIDE_LOG_DIR");
         command
+    }
+
+    /// Folder of all session logs.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.state.path().join("bromide/log")
     }
 
     pub(crate) fn start(&self, words: &str) -> Running {
