@@ -65,6 +65,11 @@ impl Kind {
         }
     }
 
+    /// Whether something does not come that is waited for.
+    pub(super) fn is_waited_for(self) -> bool {
+        matches!(self, Self::Drop | Self::Flip | Self::Insert | Self::BadPage | Self::Unplug)
+    }
+
     /// Whether pages may come with other bytes than the chip has, and right sums. The page check tells of them. Bits
     /// inverted on the cable are among these: a packet's sum is a plain one, in which two of them can cancel.
     pub(super) fn changes_pages(self) -> bool {

@@ -133,9 +133,9 @@ impl Plan {
         let troubled = dice.between(1, MOST_TROUBLED + 1);
         let mut tries: Vec<Try> = (0..troubled).map(|_| troubled_try(&mut dice, place, pages)).collect();
         tries.extend((0..QUIET).map(|_| Try { resume: dice.one_in(2), ..Try::default() }));
-        // A page that never comes is waited for many times over: a minute, where waiting takes time.
+        // What is lost is waited for, many times over: minutes, where waiting takes time.
         if phone.real_time {
-            tries.iter_mut().for_each(|it| it.faults.retain(|fault| fault.kind != Kind::BadPage));
+            tries.iter_mut().for_each(|it| it.faults.retain(|fault| !fault.kind.is_waited_for()));
         }
         // Without their spare bytes nothing can be told of pages that came wrong.
         if shape == Shape::MainOnly {
