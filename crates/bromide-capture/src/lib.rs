@@ -1,8 +1,29 @@
 //! Recordings of what was said on the cable.
 //!
-//! A recording is a sequence of [`Entry`] values: a phone comes, bytes go both ways, it leaves. Nothing here opens a
-//! port or understands what is said.
+//! A recording is a sequence of [`Entry`] values: a phone comes, bytes go both ways, it leaves. [`Recording`] writes
+//! them as a pcapng file that Wireshark reads as USB traffic; [`Playback`] reads them back, from that file or from
+//! what usbmon, Wireshark or USBPcap captured of another tool. Nothing here opens a port or understands what is said.
 
+mod blocks;
 mod entry;
+mod error;
+mod export;
+mod follow;
+mod order;
+mod packet;
+mod pcap;
+mod pcapng;
+mod pieces;
+mod playback;
+mod recording;
+mod remark;
+mod source;
+mod urb;
 
 pub use entry::{Bytes, Entry, Piece, What};
+pub use error::CaptureError;
+pub use export::{ExportError, Exported, export};
+pub use pieces::{PieceError, Pieces};
+pub use playback::Playback;
+pub use recording::{About, Recording};
+pub use remark::{most_at_once, remark_of_most_at_once};

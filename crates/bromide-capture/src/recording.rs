@@ -1,0 +1,302 @@
+//! Writing a recording: pcapng with the headers of usbmon, as Wireshark reads it.
+//!
+//! Promises: every call writes whole blocks in one piece, so that a program that is killed leaves a file that can be
+//! read to its last entry. For every phone opened there is a device of its own with a made-up descriptor, so that
+//! Wireshark knows its ids and takes its endpoints for those of a CDC data interface; what is not made up are the
+//! bytes of the bulk transfers.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use bromide_proto::bus::{BusSpeed, Sighting};
+use bromide_proto::link::Direction;
+
+use crate::blocks::{self, LONGEST_OPTION};
+use crate::entry::Piece;
+use crate::remark::{Remark, remark_of_most_at_once};
+use crate::urb::USB_LINUX_MMAPPED;
+
+/// Longest stretch of bytes in one packet; Wireshark takes 256 KiB.
+const LONGEST: usize = 1 << 16;
+
+const MADE_UP: &str = "USB framing is made up by bromide; the bytes of the bulk transfers are what passed";
+
+const IN: u8 = 0x80;
+const BULK_IN: u8 = 0x81;
+const BULK_OUT: u8 = 0x01;
+const CONTROL: u8 = 2;
+const BULK: u8 = 3;
+
+/// Status of Linux: under way.
+const EINPROGRESS: i32 = -115;
+/// Status of Linux: the device was shut down.
+const ESHUTDOWN: i32 = -108;
+
+/// Who records, for whoever opens the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// Program and version.
+    pub program: String,
+    /// Operating system.
+    pub system: String,
+}
+
+impl About {
+    /// `program`, on this system.
+    #[must_use]
+    pub fn here(program: &str) -> Self {
+        Self {
+            program: program.to_owned(),
+            system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        }
+    }
+}
+
+/// One event of usbmon.
+struct Event {
+    id: u64,
+    step: u8,
+    transfer: u8,
+    endpoint: u8,
+    status: i32,
+    /// Bytes on the cable.
+    length: u32,
+    setup: Option<[u8; 8]>,
+}
+
+/// A recording that is being written.
+#[derive(Debug)]
+pub struct Recording<W> {
+    to: W,
+    /// The block under construction.
+    blocks: Vec<u8>,
+    /// Phones opened so far.
+    phones: u32,
+    /// Transfers so far.
+    transfers: u64,
+}
+
+impl<W: Write> Recording<W> {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// Of writing.
+    pub fn new(to: W, about: &About) -> io::Result<Self> {
+        let mut recording = Self { to, blocks: Vec::new(), phones: 0, transfers: 0 };
+        blocks::section(&mut recording.blocks, MADE_UP, &about.system, &about.program);
+        blocks::interface(&mut recording.blocks, USB_LINUX_MMAPPED as u16, "cable");
+        recording.write()?;
+        Ok(recording)
+    }
+
+    /// A phone was opened.
+    ///
+    /// # Errors
+    /// Of writing.
+    pub fn opened(&mut self, at: Duration, seen: &Sighting) -> io::Result<()> {
+        self.phones = self.phones.saturating_add(1);
+        let remark = Remark::Opened(seen.clone()).text();
+        self.descriptor(at, 1, &device_descriptor(seen), Some(&remark));
+        self.descriptor(at, 2, &configuration(seen.speed), None);
+        self.write()
+    }
+
+    /// Note that the link takes only so many bytes at once, right behind [`Recording::opened`].
+    ///
+    /// # Errors
+    /// Of writing.
+    pub fn bound(&mut self, at: Duration, most_at_once: u32) -> io::Result<()> {
+        self.note(at, &remark_of_most_at_once(most_at_once))
+    }
+
+    /// These bytes passed; none: nothing is written.
+    ///
+    /// # Errors
+    /// Of writing; or no phone was opened yet.
+    pub fn bytes(&mut self, at: Duration, direction: Direction, bytes: &[u8]) -> io::Result<()> {
+        for chunk in bytes.chunks(LONGEST) {
+            self.passed(at, direction, chunk, 0, None)?;
+        }
+        self.write()
+    }
+
+    /// Bytes passed that a file beside the recording keeps.
+    ///
+    /// # Errors
+    /// Of writing; or no phone was opened yet; or the piece is empty, or longer than a packet's length can say.
+    pub fn piece(&mut self, at: Duration, direction: Direction, piece: &Piece) -> io::Result<()> {
+        let length = u32::try_from(piece.len).ok().filter(|len| (1..u32::MAX - 64).contains(len));
+        let length = length.ok_or_else(|| invalid("a piece of an impossible length"))?;
+        let remark = Remark::Kept(piece.clone()).text();
+        if remark.len() > LONGEST_OPTION {
+            return Err(invalid("the name of a file is too long to be referred to"));
+        }
+        self.passed(at, direction, &[], length, Some(&remark))?;
+        self.write()
+    }
+
+    /// A remark; a long one is split.
+    ///
+    /// # Errors
+    /// Of writing.
+    pub fn note(&mut self, at: Duration, text: &str) -> io::Result<()> {
+        let mut rest = text;
+        loop {
+            let end = rest.floor_char_boundary(LONGEST_OPTION - 100);
+            let (now, later) = rest.split_at(end);
+            self.sign(at, 0, &Remark::Note(now.to_owned()));
+            rest = later;
+            if rest.is_empty() {
+                return self.write();
+            }
+        }
+    }
+
+    /// The phone left, or was closed.
+    ///
+    /// # Errors
+    /// Of writing.
+    pub fn closed(&mut self, at: Duration) -> io::Result<()> {
+        self.sign(at, ESHUTDOWN, &Remark::Closed);
+        self.write()
+    }
+
+    /// Hands everything on to the operating system.
+    ///
+    /// # Errors
+    /// Of writing.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+
+    /// What it was written to.
+    pub fn into_inner(self) -> W {
+        self.to
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let written = self.to.write_all(&self.blocks);
+        self.blocks.clear();
+        written
+    }
+
+    /// A bulk transfer with these bytes, or with as many absent ones.
+    fn passed(
+        &mut self,
+        at: Duration,
+        direction: Direction,
+        bytes: &[u8],
+        absent: u32,
+        remark: Option<&str>,
+    ) -> io::Result<()> {
+        if self.phones == 0 {
+            return Err(invalid("bytes before any phone was opened"));
+        }
+        let id = self.transfer();
+        let length = (bytes.len() as u32).saturating_add(absent);
+        let event = |step, endpoint, status| Event {
+            id,
+            step,
+            transfer: BULK,
+            endpoint,
+            status,
+            length,
+            setup: None,
+        };
+        match direction {
+            Direction::ToPhone => {
+                self.event(at, &event(b'S', BULK_OUT, EINPROGRESS), bytes, absent, remark);
+                self.event(at, &event(b'C', BULK_OUT, 0), &[], 0, None);
+            }
+            Direction::FromPhone => self.event(at, &event(b'C', BULK_IN, 0), bytes, absent, remark),
+        }
+        Ok(())
+    }
+
+    /// An event without bytes that only bears a remark.
+    fn sign(&mut self, at: Duration, status: i32, remark: &Remark) {
+        let id = self.transfer();
+        let (transfer, endpoint) = (BULK, BULK_IN);
+        let event = Event { id, step: b'C', transfer, endpoint, status, length: 0, setup: None };
+        self.event(at, &event, &[], 0, Some(&remark.text()));
+    }
+
+    /// The host asks for a descriptor and gets it.
+    fn descriptor(&mut self, at: Duration, kind: u8, descriptor: &[u8], remark: Option<&str>) {
+        let id = self.transfer();
+        let length = descriptor.len() as u32;
+        // GET_DESCRIPTOR, USB 2.0 section 9.4.3.
+        let setup = Some([IN, 6, 0, kind, 0, 0, descriptor.len() as u8, 0]);
+        let event =
+            |step, status, setup| Event { id, step, transfer: CONTROL, endpoint: IN, status, length, setup };
+        self.event(at, &event(b'S', EINPROGRESS, setup), &[], 0, None);
+        self.event(at, &event(b'C', 0, None), descriptor, 0, remark);
+    }
+
+    fn transfer(&mut self) -> u64 {
+        self.transfers = self.transfers.wrapping_add(1);
+        self.transfers
+    }
+
+    fn event(&mut self, at: Duration, event: &Event, data: &[u8], absent: u32, remark: Option<&str>) {
+        // USB has 127 addresses; the next bus has as many.
+        let before = self.phones.saturating_sub(1);
+        let (bus, device) =
+            ((before / 127) as u16 + 1, if self.phones == 0 { 0 } else { (before % 127) as u8 + 1 });
+        let captured = (data.len() as u32).saturating_add(absent);
+        let header = event.header(at, bus, device, captured);
+        blocks::packet(&mut self.blocks, at, &[&header, data], absent, remark);
+    }
+}
+
+impl Event {
+    /// The 64 bytes of usbmon (`Documentation/usb/usbmon.rst`, `struct mon_bin_hdr`).
+    fn header(&self, at: Duration, bus: u16, device: u8, captured: u32) -> [u8; 64] {
+        let to_host = self.endpoint & IN != 0;
+        let no_data = if to_host { b'<' } else { b'>' };
+        let mut header = [0; 64];
+        let mut put = |at: usize, field: &[u8]| {
+            header.iter_mut().skip(at).zip(field).for_each(|(to, from)| *to = *from);
+        };
+        put(0, &self.id.to_le_bytes());
+        put(8, &[self.step, self.transfer, self.endpoint, device]);
+        put(12, &bus.to_le_bytes());
+        put(14, &[if self.setup.is_some() { 0 } else { b'-' }, if captured > 0 { 0 } else { no_data }]);
+        put(16, &at.as_secs().to_le_bytes());
+        put(24, &at.subsec_micros().to_le_bytes());
+        put(28, &self.status.to_le_bytes());
+        put(32, &self.length.to_le_bytes());
+        put(36, &captured.to_le_bytes());
+        put(40, &self.setup.unwrap_or_default());
+        // URB_DIR_IN
+        put(56, &(u32::from(to_host) << 9).to_le_bytes());
+        header
+    }
+}
+
+/// USB 2.0 section 9.6.1.
+fn device_descriptor(seen: &Sighting) -> [u8; 18] {
+    let [vid0, vid1] = seen.vid.to_le_bytes();
+    let [pid0, pid1] = seen.pid.to_le_bytes();
+    [18, 1, 0, 2, 2, 0, 0, 64, vid0, vid1, pid0, pid1, 0, 1, 0, 0, 0, 1]
+}
+
+/// One interface for data of class CDC with a pair of bulk endpoints, USB 2.0 sections 9.6.3, 9.6.5 and 9.6.6.
+fn configuration(speed: BusSpeed) -> [u8; 32] {
+    let packet: u16 = match speed {
+        BusSpeed::Low | BusSpeed::Full | BusSpeed::Unknown => 64,
+        BusSpeed::High => 512,
+        BusSpeed::Super => 1024,
+    };
+    let [p0, p1] = packet.to_le_bytes();
+    [
+        9, 2, 32, 0, 1, 1, 0, 0xc0, 50, //
+        9, 4, 0, 0, 2, 0x0a, 0, 0, 0, //
+        7, 5, BULK_IN, 2, p0, p1, 0, //
+        7, 5, BULK_OUT, 2, p0, p1, 0,
+    ]
+}
+
+fn invalid(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what)
+}
