@@ -64,6 +64,9 @@ pub(crate) enum Command {
     Devices(crate::cmd::devices::Devices),
     Watch(crate::cmd::watch::Watch),
     Demo(Demo),
+    /// Have Wireshark and tshark understand what passes between host and phone
+    #[command(subcommand)]
+    Wireshark(crate::cmd::wireshark::Wireshark),
     /// Virtual phones, for trying things out and for tests
     #[command(subcommand)]
     Phone(Phone),

@@ -61,6 +61,7 @@ fn run(command: Command, front: &mut Front, cancel: &Cancel) -> Result<(), Failu
         Command::Devices(args) => cmd::devices::devices(&args, front),
         Command::Watch(args) => cmd::watch::watch(&args, front, cancel),
         Command::Demo(args) => cmd::demo::demo(args, front, cancel),
+        Command::Wireshark(command) => cmd::wireshark::wireshark(command, front),
         Command::Phone(Phone::Serve(args)) => cmd::phone::serve(args, front, cancel),
         Command::Phone(Phone::DemoAgent { format, output }) => cmd::phone::demo_agent(format, &output, front),
         Command::Phone(Phone::Models) => cmd::phone::models(front),

@@ -13,3 +13,4 @@ pub(crate) mod phone;
 pub(crate) mod read;
 pub(crate) mod setup;
 pub(crate) mod watch;
+pub(crate) mod wireshark;
