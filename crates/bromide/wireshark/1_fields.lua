@@ -115,7 +115,7 @@ local F = {
     da_kind = ProtoField.uint8("mtk.da.address_kind", "Address kind", base.DEC, { [0] = "logical", [1] = "physical" }),
     da_storage = ProtoField.uint8("mtk.da.storage", "Storage", base.DEC, STORAGES),
     da_address = ProtoField.uint64("mtk.da.address", "Address", base.HEX),
-    da_length = ProtoField.uint64("mtk.da.length", "Length", base.HEX),
+    da_length = ProtoField.uint64("mtk.da.length", "Length"),
     da_container = ProtoField.uint32("mtk.da.container", "Container blocks"),
     da_page = ProtoField.uint32("mtk.da.page_size", "Page size"),
     da_spare = ProtoField.uint32("mtk.da.spare_size", "Spare size"),
@@ -128,7 +128,6 @@ local F = {
     da_record_size = ProtoField.uint32("mtk.da.record_size", "NAND record size"),
     da_records = ProtoField.uint32("mtk.da.records", "NAND records offered"),
     da_record = ProtoField.bytes("mtk.da.record", "NAND record"),
-    da_report = ProtoField.bytes("mtk.da.report", "Report"),
     da_nand_status = ProtoField.uint32("mtk.da.nand.status", "NAND status", base.HEX, DA_STATUS),
     da_nand_id = ProtoField.uint16("mtk.da.nand.id", "NAND record number", base.HEX),
     da_nand_size = ProtoField.uint64("mtk.da.nand.size", "NAND size", base.HEX),
@@ -164,6 +163,9 @@ end
 IDS[0x0e8d2001] = "agent"
 
 local function hex(n, digits)
+    if n < 0 or n >= 9007199254740992 then -- no number of this protocol; a double would not hold it
+        return "(beyond 53 bits)"
+    end
     return string.format("0x%0" .. (digits or 1) .. "x", n)
 end
 

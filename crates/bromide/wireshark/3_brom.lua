@@ -260,8 +260,8 @@ local BROM = {
 
 -- A command whose arguments nobody knows: all that follows is its own, until a transfer looks like a command.
 local function vague(cmd, item)
-    summary(cmd, item, " (arguments unknown)")
     talk.vague = cmd.text
+    summary(cmd, item, " (arguments not known)")
 end
 
 -- A byte that is no command here.

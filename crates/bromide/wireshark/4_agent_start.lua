@@ -53,8 +53,11 @@ local function parts(list)
     for _, part in ipairs(list) do
         local n, text, field = part[1], part[2], part[3]
         local item = ask(PHONE, n)
-        if field then
+        if field and item.data then
             label(item, field, number(item))
+            if field == F.da_nand_size then
+                info(item.rec, "NAND " .. commas(number(item)) .. " bytes")
+            end
         elseif n <= 4 and item.data then
             label(item, nil, nil, text .. ": " .. hex(number(item)))
         else
@@ -67,7 +70,7 @@ local function codes(counted)
     local n = 5
     if counted then
         local item = ask(PHONE, 2)
-        n = number(item)
+        n = item.data and number(item) or n -- five in every agent seen
         label(item, nil, nil, "NAND id codes: " .. n)
     end
     for i = 1, n do
@@ -99,7 +102,8 @@ local function report(wide, chip)
     if reply(PHONE, "report ends") == NACK then
         reply(PHONE, "first-time processing done") -- up to two minutes later
     end
-    parts({ { 4, "Download status" }, { 4, "Boot style" } })
+    da(PHONE, 4, F.da_value, "download status")
+    da(PHONE, 4, F.da_value, "boot style")
     reply(PHONE)
 end
 
@@ -190,6 +194,9 @@ local function configuration(chip)
     end
     running = { format = format, chip = chip }
     table.insert(first.rec.items, { off = 0, len = 0, field = F.da_format, value = format, made = true })
+    local at = format == "g1" and 10 or 11 -- one byte more: blocks or bytes
+    local pool = number({ data = table.concat(pieces):sub(at, at + 3) })
+    table.insert(first.rec.items, { off = 0, len = 0, field = F.da_pool, value = pool, made = true })
     info(first.rec, "format " .. format)
     return format == "g2"
 end
@@ -209,7 +216,7 @@ local function hello()
             label(item, F.noise)
         end
     until sync
-    talk.face, talk.mode, talk.lost = "agent", "agent", false
+    talk.face, talk.mode, talk.lost, talk.cmd = "agent", "agent", false, nil
     if peek(PHONE, "strict") == 0 then -- two stages, G2: ids first
         parts({ { 4, "NAND status", F.da_nand_status } })
         codes(true)

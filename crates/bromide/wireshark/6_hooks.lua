@@ -67,7 +67,7 @@ end
 local function value_of(entry)
     if type(entry.value) == "number" and (entry.field == F.da_address or entry.field == F.da_length
         or entry.field == F.da_total or entry.field == F.da_nand_size) then
-        return UInt64.new(entry.value % 4294967296, math.floor(entry.value / 4294967296))
+        return UInt64.new(entry.value % 4294967296, math.floor(entry.value / 4294967296) % 4294967296)
     end
     return entry.value
 end
@@ -117,7 +117,7 @@ local function draw(rec, tvb, base_off, pinfo, tree)
     end
     local text = table.concat(words, ", ")
     pinfo.cols.protocol = "MTK"
-    pinfo.cols.info = text ~= "" and text or "continues"
+    pinfo.cols.info = text ~= "" and text or rec.about
     root:append_text(text ~= "" and ": " .. text or "")
 end
 
@@ -131,6 +131,7 @@ local function transfer(key, from, tvb, base_off, len, pinfo, tree)
         feed(from, base_off < tvb:len() and tvb:raw(base_off) or "", len, rec)
         rec.face = talk.face
         rec.within = talk.cmd and talk.cmd.rec.number
+        rec.about = talk.cmd and (from == HOST and "argument of " or "answer to ") .. talk.cmd.name or "continues"
     end
     draw(rec, tvb, base_off, pinfo, tree)
 end
@@ -177,8 +178,9 @@ local function dissect(tvb, pinfo, tree, id)
     return tvb:len()
 end
 
+-- Called for ids that are known, or because somebody said "Decode As".
 function mtk.dissector(tvb, pinfo, tree)
-    return dissect(tvb, pinfo, tree, IDS[pinfo.match_uint] and pinfo.match_uint or nil)
+    return dissect(tvb, pinfo, tree, IDS[pinfo.match_uint] and pinfo.match_uint or 0)
 end
 
 function mtk.init()
@@ -190,20 +192,12 @@ for id in pairs(IDS) do
     by_product:add(id, mtk)
 end
 
--- CDC data, vendor, unknown: ours only after a start sequence, else whoever had the class before.
-local by_class = DissectorTable.get("usb.bulk")
-for _, class in ipairs({ 0x0a, 0xff, 0xffff }) do
-    local other = by_class:get_dissector(class)
-    local ours = Proto("mtk_class_" .. string.format("%x", class), "MediaTek download mode, class " .. hex(class))
-    function ours.dissector(tvb, pinfo, tree)
-        local done = dissect(tvb, pinfo, tree)
-        if done == 0 and other then
-            return other:call(tvb, pinfo, tree)
-        end
-        return done
-    end
-    by_class:add(class, ours)
-end
+by_product:add_for_decode_as(mtk)
+
+-- Not the classes' own table: whoever has CDC data there would be called without what it knows of the device.
+mtk:register_heuristic("usb.bulk", function(tvb, pinfo, tree)
+    return dissect(tvb, pinfo, tree) > 0
+end)
 
 -- What a raw frame of usbmon (header of 48 or 64 bytes) or USBPcap (27 or 28) says of itself, little-endian:
 -- bulk or not, the sender, and the bytes it stands for. nil for anything else.

@@ -25,3 +25,4 @@ mod refusals;
 mod setup;
 mod tree;
 mod usb_refusals;
+mod wireshark;

@@ -11,7 +11,7 @@ use bromide_proto::link::Direction;
 
 use crate::jobs::{Job, run_job};
 use crate::said::Said;
-use crate::tshark::{assert_sound, assert_understood, fields, there, values};
+use crate::tshark::{Sheet, there};
 
 /// How a capture is laid out, and what it knows of the device.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,11 @@ struct Manner {
     ids: Option<(u16, u16)>,
 }
 
+/// CDC data, as a modem has it too.
+const CONFIGURATION: &[u8] = &[
+    9, 2, 32, 0, 1, 1, 0, 0xc0, 0xfa, 9, 4, 0, 0, 2, 0x0a, 0, 0, 0, 7, 5, 1, 2, 0, 2, 0, 7, 5, 0x81, 2, 0, 2,
+    0,
+];
 const BULK: u8 = 3;
 const CONTROL: u8 = 2;
 
@@ -81,6 +86,8 @@ fn transfers(said: &[Said], manner: Manner) -> Vec<Vec<u8>> {
         device.extend([0, 0, 0, 1]);
         add(b'S', CONTROL, 0x80, Some([0x80, 6, 0, 1, 0, 0, 18, 0]), &[]);
         add(b'C', CONTROL, 0x80, None, &device);
+        add(b'S', CONTROL, 0x80, Some([0x80, 6, 0, 2, 0, 0, 32, 0]), &[]);
+        add(b'C', CONTROL, 0x80, None, CONFIGURATION);
     }
     for it in said {
         match it {
@@ -132,10 +139,14 @@ fn captures_of_usbmon_and_usbpcap_are_understood_with_the_ids_and_without() {
         for ids in [KNOWN, None] {
             let file = folder.path().join("foreign.pcap");
             write(&file, &said, Manner { link_type, ids });
-            assert_understood(&file);
-            assert_eq!(fields(&file, "mtk.brom.cmd == 0xd7", &["frame.number"]).len(), 1, "{link_type} {ids:?}");
-            let commands = values(&file, "mtk.da.cmd_name");
-            assert_eq!(commands, ["NAND_READ", "USB_STATUS", "FINISH"], "{link_type} {ids:?}");
+            let sheet = Sheet::of(&file);
+            sheet.assert_understood();
+            assert_eq!(sheet.at("mtk.brom.cmd", "0xd7").len(), 1, "{link_type} {ids:?}");
+            assert_eq!(
+                sheet.values("mtk.da.cmd_name"),
+                ["NAND_READ", "USB_STATUS", "FINISH"],
+                "{link_type} {ids:?}"
+            );
         }
     }
 }
@@ -149,8 +160,7 @@ fn a_device_of_another_vendor_is_left_alone_whatever_it_says() {
     for link_type in [189, 249] {
         let file = folder.path().join("other.pcap");
         write(&file, &said, Manner { link_type, ids: Some((0x1234, 0x0003)) });
-        assert_sound(&file);
-        assert!(fields(&file, "mtk", &["frame.number"]).is_empty(), "{link_type}");
+        assert!(Sheet::of(&file).having("mtk").is_empty(), "{link_type}");
     }
 }
 
@@ -168,6 +178,5 @@ fn an_unknown_device_that_begins_with_a_byte_of_the_start_sequence_is_let_go() {
         Said::Bytes(Direction::FromPhone, vec![0xfd, 0x65, 0x75, 0, 0]),
     ];
     write(&file, &said, Manner { link_type: 189, ids: None });
-    assert_sound(&file);
-    assert!(fields(&file, "mtk.brom.cmd", &["frame.number"]).is_empty());
+    assert!(Sheet::of(&file).having("mtk.brom.cmd").is_empty());
 }

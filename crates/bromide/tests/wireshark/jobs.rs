@@ -112,8 +112,7 @@ pub(crate) fn run_at_high_speed(format: Format, folder: &Path) -> Vec<Said> {
     let bus = PhoneBus::new(phone(Boot::BootRom), Clock::virtual_time(), BusManner::default());
     let bus = KeptBus { bus, transcript: transcript.clone() };
     let da = agent(format);
-    let follow =
-        FollowOptions { session: session(), speed: SpeedWish::High, wait: Duration::from_secs(10) };
+    let follow = FollowOptions { session: session(), speed: SpeedWish::High, wait: Duration::from_secs(10) };
     let tell = &mut |_: bromide_job::event::Event<'_>| {};
     run(async {
         let mut follower = Follower::catch(bus, &da, follow, tell).await?;

@@ -9,7 +9,7 @@ use bromide_proto::bus::Face;
 use bromide_proto::link::Direction;
 
 use crate::said::{Said, sighting, write};
-use crate::tshark::{assert_sound, assert_understood, fields, there, values};
+use crate::tshark::{Sheet, there};
 
 fn bytes(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
@@ -68,12 +68,13 @@ fn the_commands_of_a_vendor_host_before_the_upload_are_understood() {
     );
     let (_folder, file) = recorded(3, &text);
     // The certificate's answer is an error number that means success, so nothing is odd here.
-    assert_understood(&file);
-    let names = values(&file, "mtk.brom.cmd_name");
+    let sheet = Sheet::of(&file);
+    sheet.assert_understood();
+    let names = sheet.values("mtk.brom.cmd_name");
     let wanted = "I2C_INIT I2C_SET_SPEED I2C_WRITE8 I2C_READ8 I2C_DEINIT WRITE16 READ16_OLD GET_ME_ID GET_ME_ID \
                   SEND_CERT SLA_CHALLENGE GET_PL_CAP SET_UART_SPEED SEND_DA JUMP_DA";
     assert_eq!(names.join(" "), wanted);
-    assert_eq!(values(&file, "mtk.brom.checksum"), ["0x0202"], "the specification's own sum of 01 02 03");
+    assert_eq!(sheet.values("mtk.brom.checksum"), ["0x0202"], "the specification's own sum of 01 02 03");
 }
 
 #[test]
@@ -85,9 +86,12 @@ fn a_refused_agent_is_told_with_the_name_of_its_status() {
         "{START}> d7\n< d7\n> c2000000\n< c2000000\n> 00000004\n< 00000004\n> 00000000\n< 00000000\n< 1d0d"
     );
     let (_folder, file) = recorded(3, &text);
-    assert_sound(&file);
-    let told = fields(&file, "mtk.brom.status == 0x1d0d", &["_ws.expert.message"]);
-    assert!(told[0][0].contains("SEND_DA answered 0x1d0d, authentication required"), "{told:?}");
+    let sheet = Sheet::of(&file);
+    let told = sheet.at("mtk.brom.status", "0x1d0d");
+    assert!(
+        told[0].get("_ws.expert.message").contains("SEND_DA answered 0x1d0d, authentication required"),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -98,17 +102,17 @@ fn read_backs_of_both_reference_hosts_are_understood_in_the_middle_of_a_session(
     // Two pages of zeros, one a packet; the second is asked for again. The format shows in the request's length.
     let page = "< 2112*00 0000";
     let header = "< 5a 00000800 00000040 00000840\n> 00000001";
-    let requests = [
-        "> df 00 01 00020000 00001000 00000000",
-        "> df 00 01 0000000000020000 0000000000001000 00000000",
-    ];
+    let requests =
+        ["> df 00 01 00020000 00001000 00000000", "> df 00 01 0000000000020000 0000000000001000 00000000"];
     for (request, total) in requests.iter().zip(["< 00001080", "< 0000000000001080"]) {
-        let text = format!("{request}\n{header}\n{total}\n{page}\n> 5a\n{page}\n> 69\n{page}\n> 5a\n> 72\n< 5a 01");
+        let text =
+            format!("{request}\n{header}\n{total}\n{page}\n> 5a\n{page}\n> 69\n{page}\n> 5a\n> 72\n< 5a 01");
         let (_folder, file) = recorded(0x2001, &text);
-        assert_understood(&file);
-        assert_eq!(values(&file, "mtk.da.address"), ["0x0000000000020000"]);
-        assert_eq!(values(&file, "mtk.da.answer"), ["0x5a", "0x5a", "0x69", "0x5a", "0x5a"]);
-        assert_eq!(values(&file, "mtk.da.cmd_name"), ["NAND_READ", "USB_STATUS"]);
+        let sheet = Sheet::of(&file);
+        sheet.assert_understood();
+        assert_eq!(sheet.values("mtk.da.address"), ["0x0000000000020000"]);
+        assert_eq!(sheet.values("mtk.da.answer"), ["0x5a", "0x5a", "0x69", "0x5a", "0x5a"]);
+        assert_eq!(sheet.values("mtk.da.cmd_name"), ["NAND_READ", "USB_STATUS"]);
     }
 }
 
@@ -125,12 +129,13 @@ fn a_stopped_read_and_a_refused_one_leave_the_agent_at_its_commands() {
         > a2\n< a5 0000040d
         > d9\n< 5a\n> 00000000\n< 5a";
     let (_folder, file) = recorded(0x2001, text);
-    assert_understood(&file);
-    let told = fields(&file, "mtk.refused", &["_ws.expert.message"]);
+    let sheet = Sheet::of(&file);
+    sheet.assert_understood();
+    let told = sheet.having("mtk.refused");
     let wanted = ["0xbd8, start address out of range", "0x3eb, storage kind", "0x40d, no partition table"];
     assert_eq!(told.len(), wanted.len());
     for (told, wanted) in told.iter().zip(wanted) {
-        assert!(told[0].contains(wanted), "{told:?}");
+        assert!(told.get("_ws.expert.message").contains(wanted), "{told:?}");
     }
 }
 
@@ -142,7 +147,8 @@ fn a_two_stage_agent_and_its_emmc_commands_are_understood() {
     }
     let nor = "00000bc3 0008 ffff 20*00";
     let nand = "00000bc0 00 ffff 00000000 0005 10*00 0000 0000 0000 00 00 00";
-    let report = format!("{nor} {nand} 00000000 88*00 00000c4a 24*00 00000000 00020000 00000000 02 00 8*00 16*11");
+    let report =
+        format!("{nor} {nand} 00000000 88*00 00000c4a 24*00 00000000 00020000 00000000 02 00 8*00 16*11");
     let start = format!(
         "{START}{JUMP}
         < c0
@@ -169,14 +175,14 @@ fn a_two_stage_agent_and_its_emmc_commands_are_understood() {
         > b3 00 00 00000001 00000001 00000840 00000000\n< 5a\n> 5a\n> 2112*00 0000\n< 69
         > 70 01\n< 5a";
     let (_folder, file) = recorded(3, &format!("{start}{commands}"));
-    assert_understood(&file);
+    let sheet = Sheet::of(&file);
+    sheet.assert_understood();
     let wanted = "SWITCH_PARTITION READ WRITE_RAW FORMAT CARD_TEST CMD_99 BATTERY CMD_EF PC_SECURITY_INFO \
                   SECURITY_RECORD PARTITION_TABLE_SD ENABLE_DRAM WRITE_REG16 READ_REG16 CUSTOMER_NAME BAD_BLOCK_TABLE \
                   NAND_WRITE_RAW USB_SETUP";
-    assert_eq!(values(&file, "mtk.da.cmd_name").join(" "), wanted);
-    assert_eq!(values(&file, "mtk.da.chip"), ["0x87"]);
-    let read = fields(&file, "mtk.da.cmd == 0xd6", &["_ws.col.Info"]);
-    assert_eq!(read, [["DA READ eMMC 0x1000+0x18"]]);
+    assert_eq!(sheet.values("mtk.da.cmd_name").join(" "), wanted);
+    assert_eq!(sheet.values("mtk.da.chip"), ["0x87"]);
+    assert_eq!(sheet.at("mtk.da.cmd", "0xd6")[0].get("_ws.col.Info"), "DA READ eMMC 0x1000+0x18");
 }
 
 #[test]
@@ -199,11 +205,11 @@ fn every_command_of_the_specification_has_a_name() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("all.pcapng");
         write(&file, &said);
-        assert_sound(&file);
-        assert!(fields(&file, "mtk.unknown", &["frame.number"]).is_empty());
-        let mut codes = values(&file, field);
+        let sheet = Sheet::of(&file);
+        assert!(sheet.having("mtk.unknown").is_empty());
+        let mut codes = sheet.values(field);
         codes.dedup();
-        let named = codes.iter().filter(|code| *code != "0x72" || field == "mtk.brom.cmd").count();
+        let named = codes.iter().filter(|code| **code != "0x72" || field == "mtk.brom.cmd").count();
         let wanted = list.split_whitespace().filter(|code| *code != "72").count();
         assert_eq!(named, wanted, "{codes:?}");
     }
@@ -216,7 +222,8 @@ fn arguments_that_nobody_knows_end_at_the_next_command() {
     }
     let text = format!("{START}> c4\n< c4\n> 00000010\n< 00000010\n< 0000\n> fd\n< fd 6575 0000");
     let (_folder, file) = recorded(3, &text);
-    assert_understood(&file);
-    assert_eq!(values(&file, "mtk.brom.cmd_name"), ["PMIC_C4", "GET_HW_CODE"]);
-    assert_eq!(values(&file, "mtk.brom.hw_code"), ["0x6575"]);
+    let sheet = Sheet::of(&file);
+    sheet.assert_understood();
+    assert_eq!(sheet.values("mtk.brom.cmd_name"), ["PMIC_C4", "GET_HW_CODE"]);
+    assert_eq!(sheet.values("mtk.brom.hw_code"), ["0x6575"]);
 }

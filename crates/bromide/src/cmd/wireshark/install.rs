@@ -71,29 +71,34 @@ fn place(folder: Option<PathBuf>) -> Result<PathBuf, Failure> {
 
 /// What Wireshark itself says, where it is installed.
 fn folder_of_tshark() -> Option<PathBuf> {
-    let ran =
-        Command::new("tshark").args(["-G", "folders"]).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let ran = Command::new("tshark")
+        .args(["-G", "folders"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
     let text = String::from_utf8(ran.stdout).ok()?;
     let folder = text.lines().find_map(|line| line.strip_prefix(FOLDER))?.trim();
     Some(PathBuf::from(folder)).filter(|folder| folder.is_absolute())
 }
 
 fn usual_folder() -> Option<PathBuf> {
-    let (base, rest) =
-        if cfg!(windows) { ("APPDATA", "Wireshark/plugins") } else { ("HOME", ".local/lib/wireshark/plugins") };
+    let (base, rest) = if cfg!(windows) {
+        ("APPDATA", "Wireshark/plugins")
+    } else {
+        ("HOME", ".local/lib/wireshark/plugins")
+    };
     let base = std::env::var_os(base).map(PathBuf::from).filter(|base| base.is_absolute())?;
     Some(base.join(rest))
 }
 
 /// What the file is; one that is not ours is an error, for whatever is wanted of it.
 fn find(file: &Path) -> Result<Found, Failure> {
-    let failed =
-        |e: &io::Error| Failure::new("file/io", exit::FAILED, format!("{}: {e}", file.display()), "");
     let about = match fs::symlink_metadata(file) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
-        other => other.map_err(|e| failed(&e))?,
+        other => other.map_err(|e| refused(file, &e))?,
     };
-    let old = if about.is_file() { fs::read(file).map_err(|e| failed(&e))? } else { Vec::new() };
+    let old = if about.is_file() { fs::read(file).map_err(|e| refused(file, &e))? } else { Vec::new() };
     if old == SCRIPT.as_bytes() {
         Ok(Found::Same)
     } else if old.split(|b| *b == b'\n').next().map(<[u8]>::trim_ascii_end) == Some(first_line().as_bytes()) {
@@ -140,7 +145,12 @@ fn is_root() -> bool {
 
 fn refused(file: &Path, e: &io::Error) -> Failure {
     let what = format!("{}: {e}", file.display());
-    Failure::new("file/io", exit::FAILED, what, "the plugin can be printed and copied: bromide wireshark show")
+    Failure::new(
+        "file/io",
+        exit::FAILED,
+        what,
+        "the plugin can be printed and copied: bromide wireshark show",
+    )
 }
 
 /// What is about to change is no chatter: --quiet does not hide it.
@@ -153,7 +163,9 @@ fn tell(front: &mut Front, plan: &str) {
 
 fn ended(front: &mut Front, state: &str, file: &Path, what: &str) -> Result<(), Failure> {
     if let Front::Json(json) = front {
-        json.line(&json!({"event": "wireshark", "state": state, "file": file.to_string_lossy(), "text": what}));
+        json.line(
+            &json!({"event": "wireshark", "state": state, "file": file.to_string_lossy(), "text": what}),
+        );
         return Ok(());
     }
     out::result(&[format!("{}: {what}", file.display())])
