@@ -102,8 +102,7 @@ pub(crate) fn run_job(job: &Job<'_>, folder: &Path) -> (Result<(), JobError>, Ve
         open.finish(tell).await;
         Ok(())
     });
-    let said = transcript.borrow().clone();
-    (result, said)
+    (result, transcript.take())
 }
 
 /// The same through a change to high speed.
@@ -124,6 +123,5 @@ pub(crate) fn run_at_high_speed(format: Format, folder: &Path) -> Vec<Said> {
         Ok::<(), JobError>(())
     })
     .unwrap();
-    let said = transcript.borrow().clone();
-    said
+    transcript.take()
 }
