@@ -67,6 +67,9 @@ pub(crate) enum Command {
     /// Have Wireshark and tshark understand what passes between host and phone
     #[command(subcommand)]
     Wireshark(crate::cmd::wireshark::Wireshark),
+    /// Recordings of what was said on the cable
+    #[command(subcommand)]
+    Log(crate::cmd::log::LogCommand),
     /// Virtual phones, for trying things out and for tests
     #[command(subcommand)]
     Phone(Phone),
@@ -75,13 +78,15 @@ pub(crate) enum Command {
 /// Where the phone is and how its agent is started.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Cable {
-    /// Where the phone is: usb, usb:PORTCHAIN, serial:/dev/ttyACM0, tcp:HOST:PORT, or a virtual one: phone:MODEL[?KEY=VALUE&..]
+    /// Where the phone is: usb, usb:PORTCHAIN, serial:/dev/ttyACM0, tcp:HOST:PORT, a virtual one: phone:MODEL[?KEY=VALUE&..], or a recorded one: replay:FILE
     ///
     /// usb waits for a MediaTek phone in BootROM or preloader mode and follows it by its port through every change;
     /// with several phones on the cable, usb:1-4.2 picks one (bromide devices lists the ports).
     /// Keys of a virtual phone: flash=FILE, link=none|full-speed|high-speed, ecc=raw|corrected, agent=g1|g2,
     /// boot=bootrom|preloader, seed=N, high-speed=ok|aborts:BYTES|dies:BYTES, key=held|released,
     /// pmt=no|yes|pages (a partition table of its own; pages: on the chip only, the agent does not tell it).
+    /// A recorded phone (session.pcapng, or a capture by usbmon, Wireshark or USBPcap) answers as it did then, as long
+    /// as it is told the same: give the options of the recorded command. The first byte that differs ends it.
     #[arg(long, value_name = "WHERE", default_value = "usb")]
     pub(crate) via: Via,
     /// Download Agent container (the vendor's DA file)

@@ -12,6 +12,7 @@ mod json;
 mod numbers;
 mod out;
 mod read_list;
+mod recording;
 mod report;
 mod screen;
 mod virtual_phone;
@@ -62,6 +63,7 @@ fn run(command: Command, front: &mut Front, cancel: &Cancel) -> Result<(), Failu
         Command::Watch(args) => cmd::watch::watch(&args, front, cancel),
         Command::Demo(args) => cmd::demo::demo(args, front, cancel),
         Command::Wireshark(command) => cmd::wireshark::wireshark(command, front),
+        Command::Log(command) => cmd::log::log(command, front, cancel),
         Command::Phone(Phone::Serve(args)) => cmd::phone::serve(args, front, cancel),
         Command::Phone(Phone::DemoAgent { format, output }) => cmd::phone::demo_agent(format, &output, front),
         Command::Phone(Phone::Models) => cmd::phone::models(front),

@@ -8,6 +8,7 @@ pub(crate) mod drivers;
 pub(crate) mod identify;
 pub(crate) mod image;
 pub(crate) mod info;
+pub(crate) mod log;
 pub(crate) mod map;
 pub(crate) mod phone;
 pub(crate) mod read;
