@@ -73,6 +73,9 @@ pub(crate) enum Command {
     /// What was said to phones in earlier runs: list, show, export and remove the session logs
     #[command(subcommand)]
     Log(crate::cmd::log::LogCommand),
+    /// Have Wireshark and tshark understand what passes between host and phone
+    #[command(subcommand)]
+    Wireshark(crate::cmd::wireshark::Wireshark),
     Demo(Demo),
     /// Virtual phones, for trying things out and for tests
     #[command(subcommand)]

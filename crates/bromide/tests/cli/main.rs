@@ -27,3 +27,4 @@ mod replay;
 mod setup;
 mod tree;
 mod usb_refusals;
+mod wireshark;
