@@ -140,7 +140,10 @@ impl Cable {
     pub(crate) fn give_up(&mut self, at: Duration) {
         let Some(pages) = self.pages.take() else { return };
         if pages.came > 0 {
-            self.push(at, What::Note(format!("{} bytes of pages came here and are not recorded", pages.came)));
+            self.push(
+                at,
+                What::Note(format!("{} bytes of pages came here and are not recorded", pages.came)),
+            );
         }
         self.out.append(&mut self.held);
     }

@@ -145,7 +145,8 @@ mod tests {
 
     #[test]
     fn names_without_a_moment_have_none() {
-        for name in ["", "x", "2026-13-01T00-00-00Z-read", "notes about everything", "1969-01-01T00-00-00Z-"] {
+        for name in ["", "x", "2026-13-01T00-00-00Z-read", "notes about everything", "1969-01-01T00-00-00Z-"]
+        {
             assert_eq!(of_name(name), None, "{name}");
         }
     }

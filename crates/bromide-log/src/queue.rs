@@ -90,7 +90,8 @@ impl Queue {
         let full = |inner: &mut Inner| inner.weight > 0 && inner.weight + weight > MOST;
         if full(&mut inner) && !inner.stalled {
             self.more.notify_one();
-            let waited = self.room.wait_timeout_while(inner, self.patience, |inner| full(inner) && !inner.shut);
+            let waited =
+                self.room.wait_timeout_while(inner, self.patience, |inner| full(inner) && !inner.shut);
             inner = waited.unwrap_or_else(PoisonError::into_inner).0;
             inner.stalled = full(&mut inner);
         }

@@ -72,7 +72,7 @@ impl Recorder {
         thread::Builder::new().name("log".into()).spawn(move || writer::write(files, &to, &told))?;
         let state = State {
             cable: Cable::new(full, &folder),
-            story: Story::new(),
+            story: Story::new(&run.args),
             pace: Pace::default(),
             redactor: run.redact.then(|| Redactor::new(&run.names)),
             greeting: None,

@@ -239,15 +239,21 @@ mod tests {
             let folder = root.path().join(name);
             fs::create_dir(&folder).unwrap();
             let at = format!("{}:{}:{}.000Z", &name[..13], &name[14..16], &name[17..19]);
-            let begin = format!("{{\"event\":\"begin\",\"at\":\"{at}\",\"command\":\"read\",\"args\":[\"bromide\"]}}\n");
-            fs::write(folder.join(EVENTS), begin + "{\"event\":\"end\",\"exit\":3}\n{\"event\":\"cut sh").unwrap();
+            let begin = format!(
+                "{{\"event\":\"begin\",\"at\":\"{at}\",\"command\":\"read\",\"args\":[\"bromide\"]}}\n"
+            );
+            fs::write(folder.join(EVENTS), begin + "{\"event\":\"end\",\"exit\":3}\n{\"event\":\"cut sh")
+                .unwrap();
         }
         let store = Store::at(root.path());
         (root, store)
     }
 
-    const THREE: [&str; 3] =
-        ["2026-11-29T18-57-08Z-read-ab12", "2026-11-29T19-57-08Z-read-cd34", "2026-11-30T00-00-00Z-info-ef56"];
+    const THREE: [&str; 3] = [
+        "2026-11-29T18-57-08Z-read-ab12",
+        "2026-11-29T19-57-08Z-read-cd34",
+        "2026-11-30T00-00-00Z-info-ef56",
+    ];
 
     #[test]
     fn a_run_is_found_by_number_by_prefix_and_by_path_and_the_newest_without_a_word() {

@@ -24,11 +24,7 @@ impl<B> RecordedBus<B> {
 impl<B: Bus> Bus for RecordedBus<B> {
     type Link = RecordedLink<B::Link>;
 
-    async fn meet(
-        &mut self,
-        faces: &[Face],
-        within: Duration,
-    ) -> Result<(Sighting, Self::Link), LinkError> {
+    async fn meet(&mut self, faces: &[Face], within: Duration) -> Result<(Sighting, Self::Link), LinkError> {
         let (seen, link) = self.bus.meet(faces, within).await?;
         if let Some(recorder) = &self.recorder {
             recorder.opened(&seen);

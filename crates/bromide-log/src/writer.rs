@@ -63,11 +63,14 @@ impl Files {
         // A file system without locks is no reason to have no log.
         let _ = events.try_lock();
         let account = Whole::new(create(ACCOUNT)?);
-        let recording = Recording::new(
-            Whole::new(create(RECORDING)?),
-            &About::here(&format!("bromide {version}")),
-        )?;
-        Ok(Self { recording: Some(recording), recorded: 0, events: Some(Whole::new(events)), account: Some(account) })
+        let recording =
+            Recording::new(Whole::new(create(RECORDING)?), &About::here(&format!("bromide {version}")))?;
+        Ok(Self {
+            recording: Some(recording),
+            recorded: 0,
+            events: Some(Whole::new(events)),
+            account: Some(account),
+        })
     }
 
     fn item(&mut self, item: &Item, incomplete: &Incomplete) {
@@ -87,7 +90,9 @@ impl Files {
                 });
             }
             Item::Line(line) => keep(&mut self.events, EVENTS, incomplete, |to| writeln!(to, "{line}")),
-            Item::Story(text) => keep(&mut self.account, ACCOUNT, incomplete, |to| to.write_all(text.as_bytes())),
+            Item::Story(text) => {
+                keep(&mut self.account, ACCOUNT, incomplete, |to| to.write_all(text.as_bytes()))
+            }
         }
     }
 

@@ -76,12 +76,27 @@ fn a_run(detail: Detail, redact: bool) -> Run {
         version: text("1.2.3"),
         verb: text("read"),
         asked: text("read a piece of recovery."),
-        args: ["bromide", "read", "--at", "0x980000", "-o", "/home/alice/a piece.img", "--via", "usb", "--da", "DA.bin"]
-            .map(text)
-            .to_vec(),
+        args: [
+            "bromide",
+            "read",
+            "--at",
+            "0x980000",
+            "-o",
+            "/home/alice/a piece.img",
+            "--via",
+            "usb",
+            "--da",
+            "DA.bin",
+        ]
+        .map(text)
+        .to_vec(),
         folder: text("/home/alice/phone"),
         os: text("linux x86_64"),
-        names: Names { user: Some(text("alice")), home: Some(text("/home/alice")), host: Some(text("wonderland")) },
+        names: Names {
+            user: Some(text("alice")),
+            home: Some(text("/home/alice")),
+            host: Some(text("wonderland")),
+        },
         detail,
         redact,
     }
@@ -250,7 +265,12 @@ fn a_failure_is_told_with_its_advice_and_the_last_exchanges() {
     };
     session.recorder.finish(&Outcome { exit: 1, trouble: Some(trouble) });
     let told = session.text("hacklog.md");
-    for part in ["It failed after ", "(exit code 1, `talk/unreadable`)", "What to do next: Read around it.", "\n    < "] {
+    for part in [
+        "It failed after ",
+        "(exit code 1, `talk/unreadable`)",
+        "What to do next: Read around it.",
+        "\n    < ",
+    ] {
         assert!(told.contains(part), "{part} is missing in\n{told}");
     }
     let run = Store::at(&session.folder.path().join("log")).find(None).unwrap();

@@ -73,7 +73,10 @@ pub(crate) fn names() -> Names {
     Names {
         user: text("USER").or_else(|| text("LOGNAME")).or_else(|| text("USERNAME")),
         home: text("HOME").or_else(|| text("USERPROFILE")),
-        host: file.map(|it| it.trim().to_owned()).or_else(|| text("COMPUTERNAME")).or_else(|| text("HOSTNAME")),
+        host: file
+            .map(|it| it.trim().to_owned())
+            .or_else(|| text("COMPUTERNAME"))
+            .or_else(|| text("HOSTNAME")),
     }
 }
 
@@ -188,7 +191,9 @@ pub(crate) fn finish(ended: &Result<(), Failure>, front: &mut Front) {
     }
     match front {
         Front::Screen(screen) => screen.say(&format!("Log     {}", from_home(recorder.folder()))),
-        Front::Json(json) => json.line(&json!({"event": "log", "folder": recorder.folder().to_string_lossy()})),
+        Front::Json(json) => {
+            json.line(&json!({"event": "log", "folder": recorder.folder().to_string_lossy()}))
+        }
     }
 }
 
@@ -210,7 +215,9 @@ fn task(command: &Command) -> (&'static str, String) {
         }
         Command::Info(_) => ("info", "see which phone is on the cable."),
         Command::Image(_) => ("image", "look into the files on the phone itself."),
-        Command::Demo(_) => ("demo", "show the whole job with a virtual phone that this program brings along."),
+        Command::Demo(_) => {
+            ("demo", "show the whole job with a virtual phone that this program brings along.")
+        }
         _ => ("run", "what the command says."),
     };
     (told.0, told.1.to_owned())

@@ -24,7 +24,11 @@ pub(super) fn phone(id: &Identity, again: bool) -> String {
         "{} {} {boot}: codes {:04x}/{:04x}/{:04x}/{:04x} (hardware, sub code, hardware version, software version), BootROM \
          version {:02x}, boot loader {:02x}. Its security bits are {:#010x}: {security}.",
         if again { "Again" } else { "It is an" },
-        if again { format!("an {} answered", id.chip.name) } else { format!("{}, which answered", id.chip.name) },
+        if again {
+            format!("an {} answered", id.chip.name)
+        } else {
+            format!("{}, which answered", id.chip.name)
+        },
         c.hw_code,
         c.sub_code,
         c.hw_version,
@@ -52,10 +56,12 @@ pub(super) fn storage(found: &Found, (offered, records): (u64, u64)) -> String {
             nand.pages_per_block,
         );
         if offered > 0 {
-            text += &format!(" It knew the chip by record {offered} of the {} it was offered.", grouped(records));
+            text +=
+                &format!(" It knew the chip by record {offered} of the {} it was offered.", grouped(records));
         }
     } else {
-        text += &format!("It found no usable NAND chip ({}), id {}.", status::agent(nand.status), ids.join(" "));
+        text +=
+            &format!("It found no usable NAND chip ({}), id {}.", status::agent(nand.status), ids.join(" "));
     }
     let report = &found.report;
     let others = [

@@ -42,7 +42,9 @@ pub(crate) fn end(story: &mut Story, end: &End<'_>) -> String {
     let took = span(end.took);
     let exit = end.outcome.exit;
     let (said, tail) = match &end.outcome.trouble {
-        None => (format!("All that was asked for is done, {took} after the beginning (exit code {exit})."), ""),
+        None => {
+            (format!("All that was asked for is done, {took} after the beginning (exit code {exit})."), "")
+        }
         Some(trouble) => (failed(trouble, exit, &took), trouble.tail.as_str()),
     };
     let mut text = story.line(Part::End, end.at, &said);
@@ -59,7 +61,8 @@ pub(crate) fn end(story: &mut Story, end: &End<'_>) -> String {
 fn failed(trouble: &Trouble, exit: u8, took: &str) -> String {
     let Trouble { code: name, what, advice, .. } = trouble;
     let begun = if exit == 130 { "It was stopped" } else { "It failed" };
-    let advice = advice.as_ref().map_or_else(String::new, |text| format!(" What to do next: {}", sentence(text)));
+    let advice =
+        advice.as_ref().map_or_else(String::new, |text| format!(" What to do next: {}", sentence(text)));
     format!("{begun} after {took}: {} (exit code {exit}, {}){advice}", sentence(what), code(name))
 }
 
@@ -78,18 +81,17 @@ fn repeat(end: &End<'_>) -> String {
     let mut text = format!(
         "\n## To repeat it\n\n    cd {}\n    {}\n\n## To look at it more closely\n\nThis account lies in {}, with \
          `session.jsonl` (every event with its time) and `session.pcapng` (what went over the cable, as Wireshark reads \
-         it). {pages}\n\n    tshark -r {}\n    bromide log show {} --events\n    bromide log export {} -o whole.pcapng\n",
+         it). {pages}\n\n    cd {}\n    bromide log show . --events\n    tshark -r session.pcapng\n    \
+         bromide log export . -o whole.pcapng\n",
         quoted(folder),
         command(args),
         code(&log),
-        quoted(&recording),
-        quoted(&log),
         quoted(&log),
     );
     if let Some(args) = replayed(args, &recording) {
         text += &format!(
-            "\nThe same once more without a phone, played from the recording; -o names another place for the files:\n\n    \
-             {}\n",
+            "\nThe same once more without a phone, played from the recording, with another -o:\n\n    cd {}\n    {}\n",
+            quoted(folder),
             command(&args)
         );
     }
@@ -122,7 +124,10 @@ mod tests {
         let replay = |text| replayed(&words(text), "r").map(|args| args.join(" "));
         let told = replay("bromide read system --via usb --da x");
         assert_eq!(told.as_deref(), Some("bromide read system --da x --via replay:r"));
-        assert_eq!(replay("bromide info --da=x --via=usb").as_deref(), Some("bromide info --da=x --via replay:r"));
+        assert_eq!(
+            replay("bromide info --da=x --via=usb").as_deref(),
+            Some("bromide info --da=x --via replay:r")
+        );
         assert_eq!(replay("bromide demo"), None);
     }
 }

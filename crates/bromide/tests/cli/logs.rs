@@ -94,7 +94,10 @@ fn where_no_log_is_wanted_or_no_phone_was_to_be_met_there_is_none() {
 fn a_run_without_a_place_for_its_log_goes_on() {
     let bench = Bench::new();
     bench.write("file", "x");
-    bench.run(&format!("{PIECE} --log-dir file/log")).good().says(&["there will be no session log: file/log"]);
+    bench
+        .run(&format!("{PIECE} --log-dir file/log"))
+        .good()
+        .says(&["there will be no session log: file/log"]);
     assert!(bench.has("piece.bin"));
 }
 
@@ -180,7 +183,9 @@ fn an_export_is_whole_or_is_not_made() {
     let mut changed = image.clone();
     changed[1_000_000] ^= 1;
     bench.write("piece.bin", changed);
-    bench.run("log export 1 -o other.pcapng").fails(1, &["has changed since it was recorded", "--without-pages"]);
+    bench
+        .run("log export 1 -o other.pcapng")
+        .fails(1, &["has changed since it was recorded", "--without-pages"]);
     fs::remove_file(bench.path("piece.bin")).unwrap();
     bench.run("log export 1 -o other.pcapng").fails(1, &["piece.bin is missing"]);
     assert!(!bench.has("other.pcapng"));
@@ -266,7 +271,10 @@ fn the_transcript_of_an_account_is_what_a_run_leaves() {
     bench.run("read recovery --map proc_mtd.txt --da g2.bin --via phone:mt6575 -o recovery.img").good();
     let folder = only(&bench);
     let text = account(&bench)
-        .replace(folder.to_str().unwrap(), "/home/alice/.local/state/bromide/log/2026-11-29T18-57-08Z-read-ab12")
+        .replace(
+            folder.to_str().unwrap(),
+            "/home/alice/.local/state/bromide/log/2026-11-29T18-57-08Z-read-ab12",
+        )
         .replace(&*bench.path("").canonicalize().unwrap().to_string_lossy(), "/home/alice/phone")
         .replace(&format!("{} {}", std::env::consts::OS, std::env::consts::ARCH), "linux x86_64")
         .replace(&format!("Bromide {}", env!("CARGO_PKG_VERSION")), "Bromide 0.1.0");
@@ -287,7 +295,8 @@ fn made_up(line: &str) -> String {
     }
     for n in 1..words.len() {
         let unit = words[n].trim_matches([',', '.', '(', ')', ':']).to_owned();
-        if matches!(unit.as_str(), "s" | "ms") && words[n - 1].parse::<f64>().is_ok() && words[n - 1] != "60" {
+        if matches!(unit.as_str(), "s" | "ms") && words[n - 1].parse::<f64>().is_ok() && words[n - 1] != "60"
+        {
             words[n - 1] = "1.7".to_owned();
             words[n] = words[n].replace("ms", "s");
         }

@@ -51,7 +51,12 @@ pub(super) fn export(args: &Export, store: &Store, redact: bool, front: &mut Fro
     }
     let folder = target.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let unwritten = |e: &dyn std::fmt::Display| {
-        Failure::new("file/io", exit::FAILED, format!("{}: {e}", target.display()), "choose another place with -o")
+        Failure::new(
+            "file/io",
+            exit::FAILED,
+            format!("{}: {e}", target.display()),
+            "choose another place with -o",
+        )
     };
     // It gets its name when it is whole.
     let mut interim = tempfile::Builder::new();
@@ -200,6 +205,8 @@ fn of_export(run: &StoredRun, error: &ExportError) -> Failure {
             let advice = "put the file back where it was, or leave the pages out with --without-pages";
             Failure::new(source.code(), exit::FAILED, error.to_string(), advice)
         }
-        ExportError::Write(e) => Failure::new("file/io", exit::FAILED, e.to_string(), "choose another place with -o"),
+        ExportError::Write(e) => {
+            Failure::new("file/io", exit::FAILED, e.to_string(), "choose another place with -o")
+        }
     }
 }

@@ -41,9 +41,9 @@ fn store(options: &LogOptions) -> Result<Store, Failure> {
 
 /// The run that is meant.
 fn find(store: &Store, run: Option<&str>) -> Result<StoredRun, Failure> {
-    store
-        .find(run)
-        .map_err(|what| Failure::new("log/no-run", exit::USAGE, what, "bromide log list shows which there are"))
+    store.find(run).map_err(|what| {
+        Failure::new("log/no-run", exit::USAGE, what, "bromide log list shows which there are")
+    })
 }
 
 /// Masks what the log gives away, and what this computer would.

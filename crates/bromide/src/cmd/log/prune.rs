@@ -67,7 +67,8 @@ pub(super) fn prune(args: &Prune, store: &Store, front: &mut Front) -> Result<()
 }
 
 fn ask(runs: usize, size: u64, front: &Front) -> Result<(), Failure> {
-    let no = |what: &str| Err(Failure::new("log/not-pruned", exit::USAGE, what, "--yes removes without asking"));
+    let no =
+        |what: &str| Err(Failure::new("log/not-pruned", exit::USAGE, what, "--yes removes without asking"));
     if matches!(front, Front::Json(_)) || !io::stdin().is_terminal() {
         return no("nothing was removed: nobody is there to be asked");
     }

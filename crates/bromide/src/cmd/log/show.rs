@@ -28,7 +28,8 @@ pub(crate) struct Show {
 pub(super) fn show(args: &Show, store: &Store, redact: bool, front: &mut Front) -> Result<(), Failure> {
     let run = find(store, args.run.as_deref())?;
     let redactor = redact.then(|| redactor(&run));
-    let masked = |text: &str| redactor.as_ref().map_or_else(|| text.to_owned(), |it: &Redactor| it.text(text));
+    let masked =
+        |text: &str| redactor.as_ref().map_or_else(|| text.to_owned(), |it: &Redactor| it.text(text));
     let json = matches!(front, Front::Json(_));
     if !args.events && !json {
         let text = fs::read(run.folder.join(ACCOUNT)).map_err(|e| failed(&run, &e))?;
