@@ -112,6 +112,8 @@ async fn agent_talk(mut liar: Liar<'_>, format: Format, honest_start: bool) -> O
             length: pages * 512,
             pages_per_packet: 4,
             careful: false,
+            tries: bromide_proto::agent::reading::TRIES,
+            silence: bromide_proto::agent::reading::SILENCE,
             one_of_many,
         };
         let mut reading = agent.read(order, PageSize { page: 512, spare: 16 }).await.ok()?;

@@ -10,6 +10,7 @@ use bromide_proto::link::LinkError;
 use bromide_proto::wire::da_file::DaFileError;
 use thiserror::Error;
 
+use crate::readback::Left;
 use crate::save::SaveError;
 use crate::table::TableSource;
 
@@ -35,8 +36,21 @@ pub enum JobError {
     #[error("there is no connection to the phone any more")]
     NoSession,
     /// The page at the edge is not the one read before.
-    #[error("after the link failed the phone went on at another page ({0:#x} was read again and differs)")]
+    #[error(
+        "what is there does not fit on what the phone gives now: the page at {0:#x} was read again and differs"
+    )]
     EdgeDiffers(u64),
+    /// Pages of these files did not come; their parts and mapfiles stay.
+    #[error("{}", unread(.0))]
+    Unread(Vec<Left>),
+    /// A page that somebody wants to look at does not come.
+    #[error("the page at {address:#x} cannot be read ({why})")]
+    PageUnreadable {
+        /// Main-area address.
+        address: u64,
+        /// What happened instead.
+        why: String,
+    },
     /// The container cannot be read from disk.
     #[error("{}: {error}", path.display())]
     AgentIo {
@@ -131,6 +145,8 @@ impl JobError {
             Self::NoSession => "link/unplugged",
             Self::AnotherPhone => "phone/another",
             Self::EdgeDiffers(_) => "read/shifted",
+            Self::Unread(_) => "read/unread",
+            Self::PageUnreadable { .. } => "read/unreadable",
             Self::AgentIo { .. } => "da/io",
             Self::AgentTooLarge { .. } | Self::AgentFile { .. } => "da/damaged",
             Self::NoEntry { .. } => "da/no-entry",
@@ -145,4 +161,16 @@ impl JobError {
             Self::Save(e) => e.code(),
         }
     }
+}
+
+fn unread(left: &[Left]) -> String {
+    let of_one = |it: &Left| match &it.refused {
+        Some(why) => format!("{}: refused by the phone ({why})", it.row.name),
+        None => {
+            let (missing, all) = (it.missing(), it.map.bytes());
+            format!("{}: {missing} bytes of {all} are missing ({})", it.row.name, it.last)
+        }
+    };
+    let all: Vec<String> = left.iter().map(of_one).collect();
+    format!("not everything could be read; {}", all.join("; "))
 }

@@ -8,7 +8,7 @@ use bromide_proto::brom::Identity;
 use bromide_proto::bus::Sighting;
 use bromide_proto::chips::Choice;
 
-use crate::readback::Done;
+use crate::readback::{Done, Left};
 use crate::rows::Row;
 use crate::table::OwnTable;
 
@@ -42,6 +42,31 @@ pub enum Event<'a> {
         /// Rows in all.
         of: usize,
     },
+    /// So many bytes of the present read were there from an earlier run.
+    Resumed {
+        /// What is read.
+        row: &'a Row,
+        /// Bytes.
+        bytes: u64,
+    },
+    /// The present read is read a second time and compared; bytes to compare.
+    VerifyStart {
+        /// What is read.
+        row: &'a Row,
+        /// Bytes.
+        bytes: u64,
+    },
+    /// A page of a file was read better than before and is replaced.
+    Replaced {
+        /// The file by its final name.
+        file: &'a Path,
+        /// First byte there.
+        at: u64,
+        /// What was there before.
+        was: &'a [u8],
+    },
+    /// Pages of a file did not come in this run; it has not its final name.
+    Unread(&'a Left),
     /// Bytes of the present read confirmed.
     Read(u64),
     /// The pages announced by the last [`Mark::Pages`](bromide_proto::link::Mark) came and were answered.

@@ -6,8 +6,8 @@
 //!                               └─ 70 01 ─► 0e8d:2001 ─► read ─ fails ─► 2001 opened again, smaller packets
 //!                                                              └ agent gone ─► key held, 0e8d:0003, full speed
 //! ```
-//! A read goes on where it was in the same run. What was confirmed is not read twice, but for one page at the edge
-//! that shows both ends to be in the same place (`edge.rs`). Sources: `da-legacy.md` section 3.2,
+//! A read goes on where it was in the same run, also when the phone was pulled and comes back. What was confirmed is
+//! not read twice, but for one page that shows both ends to be in the same place (`readback/pages.rs`). Sources: `da-legacy.md` section 3.2,
 //! `da-legacy-observed.md` section 7.1. Untested on hardware.
 
 use std::time::Duration;
@@ -21,6 +21,7 @@ use bromide_proto::link::LinkError;
 use crate::agent_file::AgentFile;
 use crate::error::JobError;
 use crate::event::{Event, Tell};
+use crate::phone_id::may_be_one;
 use crate::session::{Session, SessionOptions};
 use crate::source::Source;
 
@@ -37,6 +38,8 @@ const REOPENINGS: u32 = 3;
 /// So much has to come over a link before it fails for opening it again to be worth the second or two that takes:
 /// at full speed as much would have come meanwhile.
 const WORTH: u64 = 256 << 10;
+/// Phones begun anew without much in between before a read ends and is left for another run.
+const BEGINNINGS: u32 = 5;
 
 /// What the user wants of the link's speed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,6 +79,8 @@ pub struct Follower<'a, B: Bus> {
     switched: bool,
     /// Fast links opened again since the last one that was worth it.
     in_vain: u32,
+    /// The phone begun anew since the last link that was worth it.
+    anew: u32,
 }
 
 impl<'a, B: Bus> Follower<'a, B> {
@@ -100,6 +105,7 @@ impl<'a, B: Bus> Follower<'a, B> {
             met_at: Speed::Full,
             switched: false,
             in_vain: 0,
+            anew: 0,
         };
         follower.refuse_speed(tell).await?;
         Ok(follower)
@@ -205,19 +211,50 @@ impl<'a, B: Bus> Follower<'a, B> {
         self.begin_anew(tell).await
     }
 
-    /// From the start sequence, at full speed; it must be the same phone.
+    /// From the start sequence, at full speed where there was a choice; it must be the same phone.
     async fn begin_anew(&mut self, tell: &mut Tell<'_>) -> Result<(), JobError> {
         tell(Event::HoldKey);
         self.options.speed = SpeedWish::AsMet;
         self.switched = false;
         let session = begin(&mut self.bus, self.da, &self.options, tell).await?;
         let (identity, found) = &self.known;
-        if session.identity.codes != identity.codes || session.found.report.nand != found.report.nand {
+        if session.identity.codes != identity.codes || !may_be_one(&session.found, found) {
             session.abandon().await;
             return Err(JobError::AnotherPhone);
         }
         self.session = Some(session);
         Ok(())
+    }
+
+    /// The link failed where there is no faster one to blame: the phone was pulled, or its agent hangs. It is waited
+    /// for; whoever holds the cable may plug it in again.
+    async fn enter_again(&mut self, error: Error, tell: &mut Tell<'_>) -> Result<(), JobError> {
+        if self.anew >= BEGINNINGS {
+            return Err(error.into());
+        }
+        self.anew += 1;
+        tell(Event::Warning(&format!("the connection to the phone failed: {error}")));
+        if let Some(session) = self.session.take() {
+            if matches!(error.kind, ErrorKind::Link(LinkError::Unplugged)) {
+                drop(session);
+            } else {
+                // It may be there still, and a phone whose agent was ended comes back without its battery taken out.
+                session.abandon().await;
+            }
+        }
+        let mut failure = None;
+        for _ in 0..BEGINNINGS {
+            match self.begin_anew(tell).await {
+                // It came and left again, or was disturbed while it was begun.
+                Err(JobError::Talk(e)) if is_the_links(&e.kind) || is_a_garbled_beginning(&e.kind) => {
+                    tell(Event::Warning(&format!("the phone could not be begun anew: {e}")));
+                    failure = Some(e);
+                }
+                Err(JobError::NoPhone(_)) => return Err(error.into()),
+                ended => return ended,
+            }
+        }
+        Err(failure.unwrap_or(error).into())
     }
 
     fn lost(&self, error: LinkError) -> JobError {
@@ -233,12 +270,19 @@ impl<B: Bus> Source for Follower<'_, B> {
         self.session.as_mut()
     }
 
+    fn is_fast(&self) -> bool {
+        self.switched
+    }
+
     async fn mend(&mut self, error: Error, came: u64, tell: &mut Tell<'_>) -> Result<(), JobError> {
-        if !self.switched || !is_the_links(&error.kind) {
+        if !is_the_links(&error.kind) {
             return Err(error.into());
         }
         if came >= WORTH {
-            self.in_vain = 0;
+            (self.in_vain, self.anew) = (0, 0);
+        }
+        if !self.switched {
+            return self.enter_again(error, tell).await;
         }
         tell(Event::Warning(&format!("the high-speed link failed: {error}")));
         self.find_again(tell).await
@@ -286,6 +330,21 @@ const fn is_the_links(kind: &ErrorKind) -> bool {
             | ErrorKind::BadCable { .. }
             | ErrorKind::Babble
             | ErrorKind::Unreadable { .. }
+            | ErrorKind::Shifted
+    )
+}
+
+/// Answers that make no sense while a phone is begun: bytes were lost or altered on the way.
+const fn is_a_garbled_beginning(kind: &ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::NoHandshake
+            | ErrorKind::Echo { .. }
+            | ErrorKind::Unexpected { .. }
+            | ErrorKind::UploadSum { .. }
+            | ErrorKind::BromStatus(_)
+            | ErrorKind::Contradiction(_)
+            | ErrorKind::WrongFormat(_)
     )
 }
 

@@ -4,17 +4,22 @@
 //! only when whole.
 
 pub mod agent_file;
-mod edge;
+
+pub mod bundle;
+pub mod dump;
 pub mod error;
 pub mod event;
 pub mod extract;
 pub mod follow;
+pub mod mapfile;
 pub mod open_file;
 pub mod pagecheck;
 pub mod pageimage;
 pub mod pagereport;
+pub mod phone_id;
 pub mod readback;
 pub mod rows;
+mod same_page;
 pub mod save;
 pub mod session;
 pub mod source;

@@ -26,9 +26,12 @@
 //! bad_blocks[]        block, page (its first), address
 //! replaced_blocks[]   block, address, stands_for (the block it says it stands for)
 //! remarks[]           sentences for people
+//! verified.pages      pages read a second time; verified.differed of them gave other bits than the first time,
+//! verified.differing[] names them (page: number in the file) and what settled them (settled_by): "parity" of their
+//!                     sectors, or the "majority" of up to five readings; verified.not_read_again did not come again
 //! ```
 //!
-//! `pages` to `remarks` are absent when nothing was checked at all.
+//! `pages` to `remarks` are absent when nothing was checked at all, `verified` without a second reading.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -37,6 +40,7 @@ use bromide_nand::{Ecc, Geometry, Layout};
 use serde::{Serialize, Serializer};
 
 use crate::pagecheck::{PageSummary, Run, WrongBits};
+use crate::readback::{Settled, Verified};
 use crate::save::place::{replace_file, with_suffix};
 use crate::save::{SaveError, Saved};
 
@@ -66,10 +70,15 @@ pub struct Origin {
 ///
 /// # Errors
 /// Whatever the system says to writing it.
-pub fn write(target: &Path, origin: &Origin, saved: &Saved) -> Result<PathBuf, SaveError> {
+pub fn write(
+    target: &Path,
+    origin: &Origin,
+    saved: &Saved,
+    verified: Option<&Verified>,
+) -> Result<PathBuf, SaveError> {
     let path = with_suffix(target, ".report.json");
     replace_file(&path, |file| {
-        serde_json::to_writer_pretty(&mut *file, &Report::new(origin, saved))?;
+        serde_json::to_writer_pretty(&mut *file, &Report::new(origin, saved, verified))?;
         file.write_all(b"\n")
     })?;
     Ok(path)
@@ -88,6 +97,34 @@ struct Report<'a> {
     chip: Chip,
     #[serde(flatten)]
     found: Option<Found<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<Second>,
+}
+
+#[derive(Serialize)]
+struct Second {
+    pages: u64,
+    differed: u64,
+    differing: Vec<Differing>,
+    not_read_again: u64,
+}
+
+#[derive(Serialize)]
+struct Differing {
+    page: u64,
+    settled_by: &'static str,
+}
+
+impl Second {
+    fn new(verified: &Verified) -> Self {
+        let one = |(page, settled): &(u64, Settled)| Differing { page: *page, settled_by: settled.word() };
+        Self {
+            pages: verified.pages,
+            differed: verified.differed,
+            differing: verified.differing.iter().map(one).collect(),
+            not_read_again: verified.not_again,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -219,7 +256,7 @@ impl<T: What> Serialize for Entries<'_, T> {
 }
 
 impl<'a> Report<'a> {
-    fn new(origin: &'a Origin, saved: &'a Saved) -> Self {
+    fn new(origin: &'a Origin, saved: &'a Saved, verified: Option<&Verified>) -> Self {
         let Origin { geometry, layout, .. } = origin;
         let Geometry { page, spare, pages_per_block, blocks, .. } = *geometry;
         let ecc = geometry.ecc().map(|ecc| match ecc {
@@ -247,6 +284,7 @@ impl<'a> Report<'a> {
             read: Read { flag: origin.flag, layout: layout_name, page_bytes: layout.unit_bytes(geometry) },
             chip: Chip { page, spare, pages_per_block, blocks, ecc },
             found: saved.pages.as_ref().map(Found::new),
+            verified: verified.map(Second::new),
         }
     }
 }
@@ -313,6 +351,7 @@ mod tests {
             bytes: block.len() as u64,
             sha256: "ab".repeat(32),
             pages: Some(check.finish()),
+            ranges: None,
         };
         let origin = Origin {
             name: "system".into(),
@@ -323,7 +362,7 @@ mod tests {
             layout,
             geometry,
         };
-        let path = write(&target, &origin, &saved).unwrap();
+        let path = write(&target, &origin, &saved, None).unwrap();
         (serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap(), path)
     }
 

@@ -1,24 +1,41 @@
 //! Reads rows into files: packets from the agent to the saving thread, report and digest beside each file.
+//!
+//! ```text
+//! every row:         copy ─► whole? ─► verify ─► final name, report, digest
+//!                              └ no ─► what did not come is left for the end
+//! what is left:      trim, scrape, retry ─► whole? as above; else NAME.part and its mapfile stay
+//! ```
+//! A run that ends early loses nothing: the same rows again go on where it was (`dump.rs`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bromide_nand::{Geometry, Layout};
-use bromide_proto::agent::reading::{Order, PageSize};
-use bromide_proto::link::Link;
+use bromide_proto::error::ErrorKind;
 use bromide_proto::wire::nand_read::{AddressKind, Shape};
+use serde_json::json;
 
-use crate::edge::Edge;
+use crate::dump::{self, Dump, DumpOptions, RANGE_BLOCKS, Standing};
 use crate::error::JobError;
-use crate::event::{Event, Kept, Tell};
+use crate::event::{Event, Tell};
+use crate::mapfile::{Mapfile, State};
 use crate::pagecheck::PageCheck;
 use crate::pagereport::{self, Origin};
+use crate::phone_id::PhoneId;
 use crate::rows::Row;
 use crate::save::place::{remove_if_there, with_suffix};
-use crate::save::{Save, SaveOptions, Saved};
-use crate::session::Session;
+use crate::save::{SaveError, SaveOptions, Saved};
 use crate::source::Source;
 use crate::sums;
+
+mod pages;
+mod rescue;
+mod verify;
+
+pub use verify::{Settled, Verified};
+
+use pages::{InMemory, Manner, Pages, Went};
+use rescue::Rescue;
 
 /// How to read.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +46,16 @@ pub struct ReadOptions {
     pub pages_per_packet: u32,
     /// Digests of all files in one `SHA256SUMS` per folder, instead of a `NAME.sha256` beside each file.
     pub one_sums_file: bool,
+    /// Files that are whole already are left as they are, instead of being in the way.
+    pub keep_whole: bool,
+    /// Read everything twice and compare.
+    pub verify: bool,
+    /// Bytes after which, at the latest, what came is made durable.
+    pub checkpoint: u64,
 }
+
+/// Default of [`ReadOptions::checkpoint`]: little enough to read again, enough not to keep the disk busy.
+pub const CHECKPOINT: u64 = 32 << 20;
 
 /// A file that is whole.
 #[derive(Debug)]
@@ -42,63 +68,309 @@ pub struct Done {
     pub report: PathBuf,
     /// Requests that had to be made anew.
     pub recoveries: u32,
+    /// Bytes that an earlier run had read.
+    pub resumed: u64,
+    /// What a second reading showed, if there was one.
+    pub verified: Option<Verified>,
 }
 
-/// Reads all rows. Every target is checked before the first page is asked for; each file is whole before the next
-/// is begun, so an interruption costs the present file only.
+/// A file that is not: pages of it did not come, or the phone refuses to give any.
+#[derive(Debug)]
+pub struct Left {
+    /// What was read.
+    pub row: Row,
+    /// What is there of it.
+    pub map: Mapfile,
+    /// The phone's refusal, if it was one.
+    pub refused: Option<String>,
+    /// What the last page that was tried ended with.
+    pub last: String,
+}
+
+impl Left {
+    /// Bytes of the image that are missing.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.map.bytes() - self.map.total(State::Finished)
+    }
+}
+
+/// Who keeps account of the files of a read.
+pub trait Book {
+    /// Whether the file of this row is known to be whole, digest and all.
+    fn has(&self, row: &Row) -> bool;
+
+    /// A file is whole, under its final name.
+    ///
+    /// # Errors
+    /// The account cannot be kept.
+    fn keep(&mut self, done: &Done) -> Result<(), SaveError>;
+
+    /// A file is not, for this run.
+    ///
+    /// # Errors
+    /// The account cannot be kept.
+    fn leave(&mut self, left: &Left) -> Result<(), SaveError>;
+}
+
+/// Nobody does.
+#[derive(Debug)]
+pub struct NoBook;
+
+impl Book for NoBook {
+    fn has(&self, _: &Row) -> bool {
+        false
+    }
+
+    fn keep(&mut self, _: &Done) -> Result<(), SaveError> {
+        Ok(())
+    }
+
+    fn leave(&mut self, _: &Left) -> Result<(), SaveError> {
+        Ok(())
+    }
+}
+
+/// Reads all rows. Every target is checked before the first page is asked for. Rows with pages that do not come are
+/// gone over again at the end.
+///
+/// # Errors
+/// [`JobError::Unread`] where pages are missing after all; anything that ends the whole read. What came is durable
+/// either way, and the same call goes on from there.
 pub async fn read_rows<S: Source>(
     source: &mut S,
     rows: &[Row],
     options: &ReadOptions,
+    book: &mut impl Book,
     tell: &mut Tell<'_>,
 ) -> Result<Vec<Done>, JobError> {
-    let geometry = source.session().ok_or(JobError::NoSession)?.geometry()?;
-    for row in rows {
-        save_options(row, &geometry, options).check(&row.target)?;
-    }
-    room_for_all(rows, &geometry, options)?;
-    let mut done: Vec<Done> = Vec::new();
-    for (index, row) in rows.iter().enumerate() {
-        tell(Event::ReadStart { row, bytes: file_bytes(row, &geometry), number: index + 1, of: rows.len() });
-        let one = read_row(source, row, &geometry, options, tell).await?;
-        tell(Event::Saved(&one));
-        done.push(one);
-        write_sums(&done, options)?;
-    }
-    Ok(done)
-}
-
-async fn read_row<S: Source>(
-    source: &mut S,
-    row: &Row,
-    geometry: &Geometry,
-    options: &ReadOptions,
-    tell: &mut Tell<'_>,
-) -> Result<Done, JobError> {
-    let mut save = Save::create(&row.target, save_options(row, geometry, options))?;
-    let mut taking = Taking::new(row, geometry, options.pages_per_packet);
-    taking.all(source, &mut save, tell).await?;
-    if options.force {
-        // Between the new image and its new digest nothing may claim the old one for it.
-        for suffix in [".sha256", ".report.json"] {
-            remove_if_there(&with_suffix(&row.target, suffix))?;
+    let mut reading = Rows::new(source, options, book)?;
+    let standings = reading.standings(rows)?;
+    let mut left = Vec::new();
+    for (index, (row, standing)) in rows.iter().zip(standings).enumerate() {
+        let bytes = reading.bytes(row);
+        tell(Event::ReadStart { row, bytes, number: index + 1, of: rows.len() });
+        match standing {
+            Standing::Whole => reading.whole_already(row, tell)?,
+            Standing::New | Standing::Begun(_) => {
+                // Of several files one that is refused is no reason to go without the others.
+                let missing = reading.first_time(source, row, rows.len() > 1, tell).await?;
+                left.extend(missing.map(|later| (row, later)));
+            }
         }
     }
-    let saved = save.finish()?;
-    let origin = Origin {
-        name: row.name.clone(),
-        start: row.start,
-        length: row.length,
-        address_kind: match row.kind {
-            AddressKind::Logical => "logical",
-            AddressKind::Physical => "physical",
-        },
-        flag: row.shape.flag(),
-        layout: layout(row.shape),
-        geometry: *geometry,
-    };
-    let report = pagereport::write(&row.target, &origin, &saved)?;
-    Ok(Done { row: row.clone(), saved, report, recoveries: taking.recoveries })
+    let mut unread = Vec::new();
+    for (row, later) in left {
+        tell(Event::ReadStart { row, bytes: reading.bytes(row), number: 1, of: 1 });
+        unread.extend(reading.last_time(source, row, later, tell).await?);
+    }
+    if unread.is_empty() { Ok(reading.done) } else { Err(JobError::Unread(unread)) }
+}
+
+/// A file that was not whole after the first reading.
+struct Later {
+    /// The phone's refusal, if it was one.
+    refused: Option<String>,
+    recoveries: u32,
+}
+
+/// Rows being read.
+struct Rows<'o, B> {
+    options: &'o ReadOptions,
+    book: &'o mut B,
+    geometry: Geometry,
+    phone: PhoneId,
+    done: Vec<Done>,
+}
+
+impl<'o, B: Book> Rows<'o, B> {
+    fn new<S: Source>(source: &mut S, options: &'o ReadOptions, book: &'o mut B) -> Result<Self, JobError> {
+        let session = source.session().ok_or(JobError::NoSession)?;
+        let geometry = session.geometry()?;
+        let phone = PhoneId::of(&session.identity, &session.found, &geometry, session.pool_blocks);
+        Ok(Self { options, book, geometry, phone, done: Vec::new() })
+    }
+
+    fn bytes(&self, row: &Row) -> u64 {
+        let pages = row.length / u64::from(self.geometry.page);
+        pages * u64::from(row.shape.unit(self.geometry.page, self.geometry.spare))
+    }
+
+    fn dump_options(&self, row: &Row) -> DumpOptions {
+        let unit = row.shape.unit(self.geometry.page, self.geometry.spare);
+        let block = u64::from(unit) * u64::from(self.geometry.pages_per_block);
+        DumpOptions {
+            anew: self.options.force,
+            replace: self.options.force,
+            bytes: self.bytes(row),
+            unit,
+            checkpoint: self.options.checkpoint,
+            check: PageCheck::new(self.geometry, layout(row.shape), row.start),
+            range: block * RANGE_BLOCKS,
+            origin: json!({
+                "phone": self.phone, "name": row.name, "start": row.start, "length": row.length,
+                "flag": row.shape.flag(), "addresses": address_kind(row.kind),
+            }),
+        }
+    }
+
+    /// Where every file stands; everything that stands in the way, and whether all fit on their disks together.
+    fn standings(&self, rows: &[Row]) -> Result<Vec<Standing>, JobError> {
+        let mut folders: BTreeMap<&Path, (u64, &Row)> = BTreeMap::new();
+        let mut standings = Vec::new();
+        for row in rows {
+            let options = self.dump_options(row);
+            let standing = Dump::standing(&row.target, &options)?;
+            let needed = match standing {
+                Standing::New => options.bytes,
+                Standing::Begun(done) => options.bytes - done,
+                Standing::Whole if self.options.keep_whole => 0,
+                Standing::Whole => {
+                    return Err(SaveError::Exists(row.target.clone()).into());
+                }
+            };
+            let folder = row.target.parent().unwrap_or(Path::new("."));
+            folders.entry(folder).or_insert((0, row)).0 += needed;
+            standings.push(standing);
+        }
+        for (bytes, row) in folders.into_values() {
+            SaveOptions::room(&row.target, bytes)?;
+        }
+        Ok(standings)
+    }
+
+    /// A file of an earlier run.
+    fn whole_already(&mut self, row: &Row, tell: &mut Tell<'_>) -> Result<(), JobError> {
+        if self.book.has(row) {
+            tell(Event::Note(&format!("{} is whole already", row.target.display())));
+            return Ok(());
+        }
+        tell(Event::Note(&format!(
+            "{}: whole already, its bytes are looked at once more",
+            row.target.display()
+        )));
+        let saved = dump::look_again(&row.target, &self.dump_options(row))?;
+        let done = Done { resumed: saved.bytes, ..self.done(row, saved, 0, None)? };
+        self.keep(done, tell)
+    }
+
+    /// Reads what comes easily; the file may be whole then, or not yet.
+    async fn first_time<S: Source>(
+        &mut self,
+        source: &mut S,
+        row: &Row,
+        several: bool,
+        tell: &mut Tell<'_>,
+    ) -> Result<Option<Later>, JobError> {
+        let geometry = self.geometry;
+        let mut dump = Dump::begin(&row.target, self.dump_options(row))?;
+        let mut pages = Pages::new(row, &geometry).resumed(dump.resumed() > 0);
+        if dump.resumed() > 0 {
+            tell(Event::Resumed { row, bytes: dump.resumed() });
+        }
+        let mut rescue = Rescue::new(&mut pages, &mut dump);
+        match rescue.copy(source, self.options.pages_per_packet, tell).await {
+            Err(JobError::Talk(e)) if several && matches!(e.kind, ErrorKind::AgentStatus(_)) => {
+                tell(Event::Warning(&format!("{}: the phone refuses to give it: {e}", row.name)));
+                dump.leave()?;
+                return Ok(Some(Later { refused: Some(e.to_string()), recoveries: pages.recoveries }));
+            }
+            other => other?,
+        }
+        if dump.map().is_whole() {
+            self.finish(source, pages, dump, tell).await?;
+            return Ok(None);
+        }
+        dump.leave()?;
+        Ok(Some(Later { refused: None, recoveries: pages.recoveries }))
+    }
+
+    /// Reads what can be had of the rest.
+    async fn last_time<S: Source>(
+        &mut self,
+        source: &mut S,
+        row: &Row,
+        later: Later,
+        tell: &mut Tell<'_>,
+    ) -> Result<Option<Left>, JobError> {
+        let geometry = self.geometry;
+        let options = DumpOptions { anew: false, ..self.dump_options(row) };
+        let mut dump = Dump::begin(&row.target, options)?;
+        let mut pages = Pages::new(row, &geometry).resumed(dump.resumed() > 0);
+        pages.recoveries = later.recoveries;
+        let mut last = String::new();
+        if later.refused.is_none() {
+            let mut rescue = Rescue::new(&mut pages, &mut dump);
+            rescue.insist(source, tell).await?;
+            last = rescue.last;
+        }
+        if dump.map().is_whole() {
+            self.finish(source, pages, dump, tell).await?;
+            return Ok(None);
+        }
+        let left = Left { row: row.clone(), map: dump.leave()?, refused: later.refused, last };
+        self.book.leave(&left)?;
+        tell(Event::Unread(&left));
+        Ok(Some(left))
+    }
+
+    async fn finish<S: Source>(
+        &mut self,
+        source: &mut S,
+        mut pages: Pages<'_>,
+        mut dump: Dump,
+        tell: &mut Tell<'_>,
+    ) -> Result<(), JobError> {
+        let row = pages.row;
+        let mut verified = None;
+        if self.options.verify {
+            let (geometry, packet) = (&self.geometry, self.options.pages_per_packet);
+            let layout = layout(row.shape);
+            verified =
+                Some(verify::again(&mut pages, source, &mut dump, geometry, layout, packet, tell).await?);
+        }
+        if self.options.force {
+            // Between the new image and its new digest nothing may claim the old one for it.
+            for suffix in [".sha256", ".report.json"] {
+                remove_if_there(&with_suffix(&row.target, suffix))?;
+            }
+        }
+        let resumed = dump.resumed();
+        let saved = dump.finish()?;
+        let done = Done { resumed, ..self.done(row, saved, pages.recoveries, verified)? };
+        self.keep(done, tell)
+    }
+
+    /// Writes the report.
+    fn done(
+        &self,
+        row: &Row,
+        saved: Saved,
+        recoveries: u32,
+        verified: Option<Verified>,
+    ) -> Result<Done, JobError> {
+        let origin = Origin {
+            name: row.name.clone(),
+            start: row.start,
+            length: row.length,
+            address_kind: address_kind(row.kind),
+            flag: row.shape.flag(),
+            layout: layout(row.shape),
+            geometry: self.geometry,
+        };
+        let report = pagereport::write(&row.target, &origin, &saved, verified.as_ref())?;
+        Ok(Done { row: row.clone(), saved, report, recoveries, resumed: 0, verified })
+    }
+
+    fn keep(&mut self, done: Done, tell: &mut Tell<'_>) -> Result<(), JobError> {
+        tell(Event::Saved(&done));
+        self.done.push(done);
+        write_sums(&self.done, self.options)?;
+        match self.done.last() {
+            Some(done) => Ok(self.book.keep(done)?),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Reads the pages of a row into memory, whatever its target: a stretch that somebody wants to look at.
@@ -112,186 +384,23 @@ pub async fn read_stretch<S: Source>(
     tell: &mut Tell<'_>,
 ) -> Result<Vec<u8>, JobError> {
     let geometry = source.session().ok_or(JobError::NoSession)?.geometry()?;
-    let mut bytes = Vec::new();
-    let mut taking = Taking { one_of_many: true, ..Taking::new(row, &geometry, pages_per_packet) };
-    taking.all(source, &mut bytes, tell).await?;
-    Ok(bytes)
-}
-
-/// Where packets go.
-trait Keep {
-    /// A buffer for the next packet.
-    fn buffer(&mut self) -> Vec<u8>;
-
-    /// The file they go to, if they go to one.
-    fn file(&self) -> Option<&Path>;
-
-    /// Takes the next bytes.
-    fn put(&mut self, packet: Vec<u8>) -> Result<(), JobError>;
-}
-
-impl Keep for Save {
-    fn buffer(&mut self) -> Vec<u8> {
-        Self::buffer(self)
-    }
-
-    fn file(&self) -> Option<&Path> {
-        Some(self.target())
-    }
-
-    fn put(&mut self, packet: Vec<u8>) -> Result<(), JobError> {
-        Ok(Self::put(self, packet)?)
-    }
-}
-
-impl Keep for Vec<u8> {
-    fn buffer(&mut self) -> Self {
-        Self::new()
-    }
-
-    fn file(&self) -> Option<&Path> {
-        None
-    }
-
-    fn put(&mut self, packet: Self) -> Result<(), JobError> {
-        self.extend(packet);
-        Ok(())
-    }
-}
-
-/// One row being read, over one link or several after each other.
-struct Taking<'a> {
-    row: &'a Row,
-    size: PageSize,
-    pages_per_packet: u32,
-    /// Bytes handed to the file.
-    confirmed: u64,
-    recoveries: u32,
-    /// A link has failed before.
-    careful: bool,
-    /// The last page handed over.
-    edge: Edge,
-    /// More such reads follow at once.
-    one_of_many: bool,
-}
-
-impl<'a> Taking<'a> {
-    fn new(row: &'a Row, geometry: &Geometry, pages_per_packet: u32) -> Self {
-        Self {
-            row,
-            size: PageSize { page: geometry.page, spare: geometry.spare },
-            pages_per_packet,
-            confirmed: 0,
-            recoveries: 0,
-            careful: false,
-            edge: Edge::default(),
-            one_of_many: false,
+    let mut pages = Pages::new(row, &geometry);
+    let mut keep = InMemory::default();
+    let all = 0..pages.count();
+    match pages.read(source, all, Manner::patient(pages_per_packet), &mut keep, tell).await? {
+        Went::All => Ok(keep.bytes),
+        Went::Stopped { page, why } => {
+            let address = row.start + page * u64::from(geometry.page);
+            Err(JobError::PageUnreadable { address, why })
         }
     }
-
-    fn unit(&self) -> u32 {
-        self.row.shape.unit(self.size.page, self.size.spare)
-    }
-
-    /// What is missing, with the last page that is not.
-    fn order(&self) -> Order {
-        let pages = self.confirmed / u64::from(self.unit());
-        let skip = pages.saturating_sub(1) * u64::from(self.size.page);
-        Order {
-            shape: self.row.shape,
-            kind: self.row.kind,
-            start: self.row.start + skip,
-            length: self.row.length - skip,
-            pages_per_packet: self.pages_per_packet,
-            careful: self.careful,
-            one_of_many: self.one_of_many,
-        }
-    }
-
-    /// Reads what is missing, however often the link has to be mended.
-    async fn all<S: Source>(
-        &mut self,
-        source: &mut S,
-        keep: &mut impl Keep,
-        tell: &mut Tell<'_>,
-    ) -> Result<(), JobError> {
-        loop {
-            let before = self.confirmed;
-            let session = source.session().ok_or(JobError::NoSession)?;
-            match self.go_on(session, keep, tell).await {
-                Err(JobError::Talk(e)) => {
-                    source.mend(e, self.confirmed - before, tell).await?;
-                    self.careful = true;
-                }
-                ended => return ended,
-            }
-        }
-    }
-
-    async fn go_on<L: Link>(
-        &mut self,
-        session: &mut Session<L>,
-        keep: &mut impl Keep,
-        tell: &mut Tell<'_>,
-    ) -> Result<(), JobError> {
-        let order = self.order();
-        let mut at_edge = self.confirmed > 0;
-        let unit = self.unit() as usize;
-        let mut reading = session.agent().read(order, self.size).await?;
-        let mut recoveries = 0;
-        let mut buffer = keep.buffer();
-        while reading.next(&mut buffer).await? {
-            // At the edge a page is there already, perhaps with other flipped bits.
-            let kept = keep.file().filter(|_| !at_edge).map(|file| Kept { file, at: self.confirmed });
-            tell(Event::Packet { bytes: &buffer, kept });
-            if std::mem::take(&mut at_edge) {
-                if !self.edge.is(&buffer[..unit.min(buffer.len())]) {
-                    return Err(JobError::EdgeDiffers(order.start));
-                }
-                buffer.drain(..unit);
-            }
-            if reading.recoveries() != recoveries {
-                self.recoveries += reading.recoveries() - recoveries;
-                recoveries = reading.recoveries();
-                tell(Event::Note(&format!(
-                    "asked again at byte {}: {}",
-                    self.confirmed + buffer.len() as u64,
-                    reading.last_trouble()
-                )));
-            }
-            if !buffer.is_empty() {
-                // The agent is already sending the next packet while this one goes to disk.
-                self.confirmed += buffer.len() as u64;
-                self.edge.keep(&buffer, unit);
-                keep.put(buffer)?;
-                tell(Event::Read(self.confirmed));
-                buffer = keep.buffer();
-            }
-        }
-        Ok(())
-    }
 }
 
-fn save_options(row: &Row, geometry: &Geometry, options: &ReadOptions) -> SaveOptions {
-    SaveOptions {
-        force: options.force,
-        expected_bytes: file_bytes(row, geometry),
-        check: Some(PageCheck::new(*geometry, layout(row.shape), row.start)),
+pub(crate) const fn address_kind(kind: AddressKind) -> &'static str {
+    match kind {
+        AddressKind::Logical => "logical",
+        AddressKind::Physical => "physical",
     }
-}
-
-/// All rows of a folder must fit together, not only each alone.
-fn room_for_all(rows: &[Row], geometry: &Geometry, options: &ReadOptions) -> Result<(), JobError> {
-    let mut folders: BTreeMap<&Path, (u64, &Row)> = BTreeMap::new();
-    for row in rows {
-        let folder = row.target.parent().unwrap_or(Path::new("."));
-        folders.entry(folder).or_insert((0, row)).0 += file_bytes(row, geometry);
-    }
-    for (bytes, row) in folders.into_values() {
-        let together = SaveOptions { force: options.force, expected_bytes: bytes, check: None };
-        together.check(&row.target)?;
-    }
-    Ok(())
 }
 
 /// How a shape on the wire lies in the file.
@@ -301,11 +410,6 @@ const fn layout(shape: Shape) -> Layout {
         Shape::MainOnly => Layout::MainOnly,
         Shape::SpareLast => Layout::DataThenSpare,
     }
-}
-
-fn file_bytes(row: &Row, geometry: &Geometry) -> u64 {
-    let pages = row.length / u64::from(geometry.page);
-    pages * u64::from(row.shape.unit(geometry.page, geometry.spare))
 }
 
 /// Digests of what is whole so far; written after every file, so that an interruption leaves them true.

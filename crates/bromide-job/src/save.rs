@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::dump::Ranges;
 use crate::pagecheck::{PageCheck, PageSummary};
 
 pub(crate) mod place;
@@ -48,6 +49,14 @@ impl SaveOptions {
     pub fn check(&self, target: &Path) -> Result<(), SaveError> {
         Place::new(target)?.check(self.force, self.expected_bytes)
     }
+
+    /// Whether so many bytes fit where `target` is going to be, whatever is there.
+    ///
+    /// # Errors
+    /// Too little room, or whatever the system says.
+    pub fn room(target: &Path, bytes: u64) -> Result<(), SaveError> {
+        Place::new(target)?.check_for(bytes, true, true)
+    }
 }
 
 /// A file being saved. Dropped unfinished, it leaves `NAME.part` with everything that was put.
@@ -71,6 +80,8 @@ pub struct Saved {
     pub sha256: String,
     /// What the page check found, if there was one.
     pub pages: Option<PageSummary>,
+    /// Checksums of its ranges, where they were wanted.
+    pub ranges: Option<Ranges>,
 }
 
 /// Why a file cannot be saved.
@@ -132,6 +143,25 @@ pub enum SaveError {
     /// Somebody removed or replaced the interim file.
     #[error("{} was removed or replaced while it was written", .0.display())]
     PartGone(PathBuf),
+    /// What an earlier run left is of another read.
+    #[error("{} was begun by another read (different: {what})", part.display())]
+    OtherRead {
+        /// The file left behind.
+        part: PathBuf,
+        /// What differs.
+        what: String,
+    },
+    /// What an earlier run left was changed since.
+    #[error("{} is not as the run before left it", .0.display())]
+    Altered(PathBuf),
+    /// The mapfile beside a part cannot be understood.
+    #[error("{}: {what}", map.display())]
+    MapDamaged {
+        /// The mapfile.
+        map: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
     /// Anything else the system refused.
     #[error("cannot {doing} {}: {error}", path.display())]
     Io {
@@ -164,6 +194,9 @@ impl SaveError {
             }
             Self::Length { .. } => "save/length",
             Self::PartGone(_) => "save/part-gone",
+            Self::OtherRead { .. } => "save/other-read",
+            Self::Altered(_) => "save/altered",
+            Self::MapDamaged { .. } => "save/map-damaged",
             Self::Write { .. } | Self::Io { .. } => "save/io",
         }
     }
@@ -249,6 +282,7 @@ impl Save {
             bytes: sunk.written,
             sha256: sunk.sha256,
             pages: sunk.pages,
+            ranges: None,
         })
     }
 

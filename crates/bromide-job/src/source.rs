@@ -16,6 +16,11 @@ pub trait Source {
     /// The session with the running agent; `None` after a failure that could not be mended.
     fn session(&mut self) -> Option<&mut Session<Self::Link>>;
 
+    /// Whether pages that do not come may be the fault of a fast link, and come over a slower one.
+    fn is_fast(&self) -> bool {
+        false
+    }
+
     /// After a failed conversation: the session is there again and the read may go on from its first unconfirmed
     /// page. `came` tells how many bytes were confirmed since the last time.
     ///

@@ -13,7 +13,7 @@ use bromide_image::table::pmt::{Which, answer};
 use bromide_nand::ecc::{SectorState, correct_sector};
 use bromide_nand::{Ecc, Geometry, Layout, PageState, check_page};
 use bromide_proto::agent::partition_table::TableAnswer;
-use bromide_proto::agent::reading::{Order, PageSize};
+use bromide_proto::agent::reading::{Order, PageSize, SILENCE, TRIES};
 use bromide_proto::error::{Error, ErrorKind};
 use bromide_proto::link::Link;
 use bromide_proto::wire::nand_read::{AddressKind, Shape};
@@ -184,8 +184,17 @@ async fn stored<L: Link>(
     length: u64,
 ) -> Result<Option<Vec<u8>>, JobError> {
     let (shape, kind) = (Shape::AsStored, AddressKind::Logical);
-    let order =
-        Order { shape, kind, start, length, pages_per_packet: PACKET, careful: false, one_of_many: false };
+    let order = Order {
+        shape,
+        kind,
+        start,
+        length,
+        pages_per_packet: PACKET,
+        careful: false,
+        one_of_many: false,
+        tries: TRIES,
+        silence: SILENCE,
+    };
     let size = PageSize { page: geometry.page, spare: geometry.spare };
     match all_of(session, order, size).await {
         Ok(bytes) => Ok(Some(bytes)),

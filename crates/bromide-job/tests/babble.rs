@@ -166,6 +166,8 @@ fn an_agent_is_ended_after_a_failure_so_that_the_next_run_can_begin() {
             pages_per_packet: 4,
             careful: false,
             one_of_many: false,
+            tries: bromide_proto::agent::reading::TRIES,
+            silence: bromide_proto::agent::reading::SILENCE,
         };
         let size = bromide_proto::agent::reading::PageSize { page: 2048, spare: 64 };
         let mut reading = session.agent().read(order, size).await.unwrap();

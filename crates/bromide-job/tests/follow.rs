@@ -8,7 +8,7 @@ use std::time::Duration;
 use bromide_job::error::JobError;
 use bromide_job::event::Event;
 use bromide_job::follow::{FollowOptions, Follower, SpeedWish};
-use bromide_job::readback::read_rows;
+use bromide_job::readback::{NoBook, read_rows};
 use bromide_job::rows::resolve;
 use bromide_link::run;
 use bromide_phone::usb::HighSpeed;
@@ -52,7 +52,7 @@ fn follow(
         let geometry = bromide_job::source::Source::session(&mut follower).unwrap().geometry()?;
         let rows = resolve(&[wish], None, &geometry, 80, &mut |_| {})?;
         follower.raise(tell).await?;
-        read_rows(&mut follower, &rows, &read_options(), tell).await?;
+        read_rows(&mut follower, &rows, &read_options(), &mut NoBook, tell).await?;
         follower.into_session().unwrap().finish(tell).await;
         Ok(())
     });

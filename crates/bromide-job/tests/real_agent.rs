@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use bromide_job::agent_file::AgentFile;
 use bromide_job::event::Event;
-use bromide_job::readback::read_rows;
+use bromide_job::readback::{NoBook, read_rows};
 use bromide_job::rows::resolve;
 use bromide_link::run;
 use bromide_phone::{Boot, Options};
@@ -48,7 +48,7 @@ fn the_2015_container_reads_an_mt6575_with_its_own_agent_and_table() {
             assert_eq!((position, record.index), (69, 0x78));
             let wish = range(start, BLOCK, &file);
             let rows = resolve(&[wish], None, &session.geometry().unwrap(), 80, &mut |_| {}).unwrap();
-            read_rows(&mut session, &rows, &read_options(), tell).await.unwrap();
+            read_rows(&mut session, &rows, &read_options(), &mut NoBook, tell).await.unwrap();
         });
         let chosen = chosen.unwrap();
         assert_eq!((chosen.entry, chosen.format, chosen.because), (1, Format::G2, Because::KnownAgent));

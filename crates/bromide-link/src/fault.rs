@@ -2,10 +2,27 @@
 //!
 //! Offsets count the bytes of the *undisturbed* stream in one direction from 0: run once without faults, ask
 //! [`Faulty::seen`] how many bytes passed each way, then repeat the run with a fault at each of them.
+//!
+//! [`FaultyBus`] does the same to every appearance of a phone, as a [`FaultSpec`] says, and pulls plugs besides.
+
+mod bus;
+mod cable;
+mod course;
+mod dice;
+mod probability;
+mod spec;
 
 use core::time::Duration;
 
 use bromide_proto::link::{Direction, Link, LinkError, Mark};
+
+pub use bus::{FaultyBus, FaultyLink};
+pub use cable::Hands;
+pub use probability::Probability;
+pub use spec::{BadPage, ChipFaults, FaultSpec, FaultSpecError, Losses, Place, Slow, Stalls, Unplug};
+
+use course::{Course, Faults, Step, Way};
+use dice::Dice;
 
 /// What happens to a byte of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +54,8 @@ pub struct Fault {
 #[derive(Debug)]
 pub struct Faulty<L> {
     link: L,
-    to_phone: Way,
-    from_phone: Way,
+    course: Course,
     cut: bool,
-    applied: Vec<Fault>,
     /// The true byte that an inserted one came before, when there was room for one only.
     held: Option<u8>,
 }
@@ -64,22 +79,28 @@ impl<L: Link> Faulty<L> {
     }
 
     fn with(link: L, to: Faults, from: Faults) -> Self {
-        let way = |faults| Way { seen: 0, losing: 0, faults };
-        let (to_phone, from_phone) = (way(to), way(from));
-        Self { link, to_phone, from_phone, cut: false, applied: Vec::new(), held: None }
+        Self::going_on(
+            link,
+            Course { to_phone: Way::new(to), from_phone: Way::new(from), applied: Vec::new() },
+        )
+    }
+
+    /// Puts faults on `link` that began on another one.
+    fn going_on(link: L, course: Course) -> Self {
+        Self { link, course, cut: false, held: None }
     }
 
     /// Bytes of the undisturbed stream that passed (or were lost) so far.
     pub fn seen(&self, direction: Direction) -> u64 {
         match direction {
-            Direction::ToPhone => self.to_phone.seen,
-            Direction::FromPhone => self.from_phone.seen,
+            Direction::ToPhone => self.course.to_phone.seen,
+            Direction::FromPhone => self.course.from_phone.seen,
         }
     }
 
     /// The faults that really happened, in order.
     pub fn applied(&self) -> &[Fault] {
-        &self.applied
+        &self.course.applied
     }
 
     /// The link underneath.
@@ -92,9 +113,9 @@ impl<L: Link> Faulty<L> {
     async fn strike(&mut self, fault: Fault, into: &mut [u8], within: Duration) -> Result<usize, LinkError> {
         let wanted = if let Change::Drop(count) = fault.change { count } else { 1 };
         let n = self.link.recv(upto(into, wanted), within).await?;
-        self.from_phone.advance(n);
-        self.from_phone.faults.used();
-        self.applied.push(fault);
+        self.course.from_phone.advance(n);
+        self.course.from_phone.faults.used();
+        self.course.happened(fault);
         let came = into[0];
         match fault.change {
             Change::Flip(bit) => into[0] = flip(came, bit),
@@ -108,7 +129,7 @@ impl<L: Link> Faulty<L> {
                 return Ok(into.len().min(2));
             }
             Change::Drop(count) => {
-                self.from_phone.losing = count.saturating_sub(n as u64);
+                self.course.from_phone.losing = count.saturating_sub(n as u64);
                 return Ok(0);
             }
             Change::Cut => unreachable!("a cut needs no byte"),
@@ -125,28 +146,28 @@ impl<L: Link> Link for Faulty<L> {
         let mut out = Vec::with_capacity(bytes.len() + 1);
         let mut rest = bytes;
         while let [first, after @ ..] = rest {
-            match self.to_phone.step() {
+            match self.course.to_phone.step() {
                 Step::Pass(most) => {
                     let (now, later) = rest.split_at(clamp(most, rest.len()));
                     out.extend_from_slice(now);
-                    self.to_phone.advance(now.len());
+                    self.course.to_phone.advance(now.len());
                     rest = later;
                 }
                 Step::Lose(most) => {
                     let (lost, later) = rest.split_at(clamp(most, rest.len()));
-                    self.to_phone.advance(lost.len());
-                    self.to_phone.losing -= lost.len() as u64;
+                    self.course.to_phone.advance(lost.len());
+                    self.course.to_phone.losing -= lost.len() as u64;
                     rest = later;
                 }
                 Step::Hit(fault) => {
-                    self.to_phone.faults.used();
-                    self.applied.push(fault);
+                    self.course.to_phone.faults.used();
+                    self.course.happened(fault);
                     match fault.change {
                         Change::Flip(bit) => out.push(flip(*first, bit)),
                         Change::Replace(with) => out.push(with),
                         Change::Insert(extra) => out.extend([extra, *first]),
                         Change::Drop(count) => {
-                            self.to_phone.losing = count;
+                            self.course.to_phone.losing = count;
                             continue;
                         }
                         Change::Cut => {
@@ -154,7 +175,7 @@ impl<L: Link> Link for Faulty<L> {
                             break;
                         }
                     }
-                    self.to_phone.advance(1);
+                    self.course.to_phone.advance(1);
                     rest = after;
                 }
             }
@@ -178,20 +199,20 @@ impl<L: Link> Link for Faulty<L> {
             return Ok(1);
         }
         loop {
-            match self.from_phone.step() {
+            match self.course.from_phone.step() {
                 Step::Pass(most) => {
                     let n = self.link.recv(upto(into, most), within).await?;
-                    self.from_phone.advance(n);
+                    self.course.from_phone.advance(n);
                     return Ok(n);
                 }
                 Step::Lose(most) => {
                     let n = self.link.recv(upto(into, most), within).await?;
-                    self.from_phone.advance(n);
-                    self.from_phone.losing -= n as u64;
+                    self.course.from_phone.advance(n);
+                    self.course.from_phone.losing -= n as u64;
                 }
                 Step::Hit(fault) if fault.change == Change::Cut => {
-                    self.from_phone.faults.used();
-                    self.applied.push(fault);
+                    self.course.from_phone.faults.used();
+                    self.course.happened(fault);
                     self.cut = true;
                     return Err(LinkError::Unplugged);
                 }
@@ -228,126 +249,6 @@ fn clamp(most: u64, len: usize) -> usize {
 
 fn flip(byte: u8, bit: u8) -> u8 {
     byte ^ (1 << (bit % 8))
-}
-
-/// One direction of the cable.
-#[derive(Debug)]
-struct Way {
-    seen: u64,
-    /// Bytes still to be lost by a [`Change::Drop`] under way.
-    losing: u64,
-    faults: Faults,
-}
-
-/// What is to be done with the next bytes.
-enum Step {
-    /// At most this many (1 or more) pass unharmed.
-    Pass(u64),
-    /// At most this many (1 or more) are lost.
-    Lose(u64),
-    /// The next byte is hit.
-    Hit(Fault),
-}
-
-impl Way {
-    fn step(&mut self) -> Step {
-        if self.losing > 0 {
-            return Step::Lose(self.losing);
-        }
-        match self.faults.next(self.seen) {
-            None => Step::Pass(u64::MAX),
-            Some(fault) if fault.at == self.seen => Step::Hit(fault),
-            Some(fault) => Step::Pass(fault.at - self.seen),
-        }
-    }
-
-    fn advance(&mut self, n: usize) {
-        self.seen += n as u64;
-    }
-}
-
-/// Where the faults of one direction come from.
-#[derive(Debug)]
-enum Faults {
-    /// A list, the next one last.
-    Chosen(Vec<Fault>),
-    /// About one byte in `one_in`.
-    Random { next: Fault, one_in: u32, dice: Dice },
-}
-
-impl Faults {
-    fn chosen(mut list: Vec<Fault>) -> Self {
-        list.sort_by_key(|f| f.at); // stable: of several at one byte the first stays first
-        list.dedup_by_key(|f| f.at);
-        list.reverse();
-        list.retain(|f| f.change != Change::Drop(0));
-        Self::Chosen(list)
-    }
-
-    fn random(direction: Direction, one_in: u32, dice: Dice) -> Self {
-        if one_in == 0 {
-            return Self::Chosen(Vec::new());
-        }
-        let next = Fault { direction, at: 0, change: Change::Drop(0) };
-        let mut faults = Self::Random { next, one_in, dice };
-        faults.used();
-        faults
-    }
-
-    /// The first fault at or after byte `seen`; those before it were swallowed by a drop.
-    fn next(&mut self, seen: u64) -> Option<Fault> {
-        loop {
-            let fault = match self {
-                Self::Chosen(list) => *list.last()?,
-                Self::Random { next, .. } => *next,
-            };
-            if fault.at >= seen {
-                return Some(fault);
-            }
-            self.used();
-        }
-    }
-
-    /// Goes on to the fault after the next one.
-    fn used(&mut self) {
-        match self {
-            Self::Chosen(list) => drop(list.pop()),
-            Self::Random { next, one_in, dice } => {
-                // Distances of 1..=2n-1, all alike, have the mean n.
-                next.at += 1 + dice.below(2 * u64::from(*one_in) - 1);
-                next.change = dice.change();
-            }
-        }
-    }
-}
-
-/// A small generator of pseudo-random numbers (SplitMix64, Steele, Lea and Flood 2014): good enough to
-/// scatter faults, the same on every machine.
-#[derive(Debug)]
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// One of 0..n.
-    fn below(&mut self, n: u64) -> u64 {
-        ((u128::from(self.roll()) * u128::from(n)) >> 64) as u64
-    }
-
-    fn change(&mut self) -> Change {
-        match self.below(5) {
-            0 => Change::Flip(self.below(8) as u8),
-            1 => Change::Replace(self.roll() as u8),
-            2 => Change::Insert(self.roll() as u8),
-            3 => Change::Drop(1),
-            _ => Change::Drop(1 + self.below(64)),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,10 @@ pub mod usb;
 pub use again::{SerialBus, TcpBus};
 pub use bromide_proto::link::Direction;
 pub use cancel::Cancel;
-pub use fault::{Change, Fault, Faulty};
+pub use fault::{
+    BadPage, Change, ChipFaults, Fault, FaultSpec, FaultSpecError, Faulty, FaultyBus, FaultyLink, Hands,
+    Losses, Place, Probability, Slow, Stalls, Unplug,
+};
 pub use run::run;
 pub use serial::{BAUD_RATE, OpenOptions, SerialLink};
 pub use stream::STALL;

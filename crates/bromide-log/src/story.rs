@@ -9,7 +9,7 @@ mod frame;
 use std::time::Duration;
 
 use bromide_job::event::{Chosen, Event};
-use bromide_job::readback::Done;
+use bromide_job::readback::{Done, Left};
 use bromide_job::rows::Row;
 use bromide_job::table::OwnTable;
 use bromide_proto::agent_format::Because;
@@ -132,6 +132,34 @@ impl Story {
                 self.reading = Some(reading);
                 (Part::Work, begun(row, *bytes, (*number, *of)))
             }
+            Event::Resumed { row, bytes } => (
+                Part::Work,
+                format!(
+                    "{} of {} were there from an earlier run. One page of them was read again and compared; the read goes \
+                     on behind them.",
+                    counted(*bytes, "byte"),
+                    code(&row.name)
+                ),
+            ),
+            Event::VerifyStart { row, bytes } => {
+                let reading = Reading { name: row.name.clone(), bytes: *bytes, begun: at, told: at };
+                self.reading = Some(reading);
+                (
+                    Part::Work,
+                    format!(
+                        "Read {} a second time, backwards and in other packets, to compare.",
+                        code(&row.name)
+                    ),
+                )
+            }
+            Event::Replaced { file, at, .. } => (
+                Part::Work,
+                format!(
+                    "A page at byte {at} of {} came differently; the better reading is kept.",
+                    code(&file.to_string_lossy())
+                ),
+            ),
+            Event::Unread(left) => (Part::Work, unread(left)),
             Event::Read(done) => (Part::Work, self.progress(at, *done)?),
             Event::Saved(done) => (Part::Work, self.saved(at, done)),
             Event::CopyStart(bytes) => {
@@ -213,6 +241,22 @@ impl Story {
             _ => None,
         }
     }
+}
+
+fn unread(left: &Left) -> String {
+    if let Some(why) = &left.refused {
+        return format!("The phone refuses to give {}: {}.", code(&left.row.name), prose(why));
+    }
+    let file = left.row.target.to_string_lossy();
+    format!(
+        "{} of {} did not come, also not page by page and a second time ({}). What came is in {}, and {} says which bytes \
+         are missing.",
+        counted(left.missing(), "byte"),
+        code(&left.row.name),
+        prose(&left.last),
+        code(&format!("{file}.part")),
+        code(&format!("{file}.map"))
+    )
 }
 
 const HOLD_KEY: &str = "The agent was gone. The user was asked to take the battery out for a moment (or hold the power \

@@ -55,6 +55,22 @@ pub fn value(event: &Event<'_>) -> Value {
             "of": of,
         }),
         Event::Packet { bytes, .. } => json!({"event": "packet", "bytes": bytes.len()}),
+        Event::Resumed { row, bytes } => json!({"event": "resumed", "name": row.name, "bytes": bytes}),
+        Event::VerifyStart { row, bytes } => {
+            json!({"event": "verify-start", "name": row.name, "bytes": bytes})
+        }
+        Event::Replaced { file, at, was } => json!({
+            "event": "replaced", "file": file.to_string_lossy(), "at": at, "bytes": was.len(),
+        }),
+        Event::Unread(left) => json!({
+            "event": "unread",
+            "name": left.row.name,
+            "part": left.row.target.with_added_extension("part").to_string_lossy(),
+            "missing": left.missing(),
+            "bytes": left.map.bytes(),
+            "refused": left.refused,
+            "last": left.last,
+        }),
         Event::Read(done) => json!({"event": "read", "done": done}),
         Event::Saved(done) => saved_value(done),
         Event::CopyStart(bytes) => json!({"event": "extract-start", "bytes": bytes}),
@@ -118,6 +134,10 @@ fn saved_value(done: &Done) -> Value {
             "not_checked": counts.not_checked,
         },
         "recoveries": done.recoveries,
+        "resumed": done.resumed,
+        "read_twice": done.verified.as_ref().map(|it| json!({
+            "pages": it.pages, "differed": it.differed, "not_read_again": it.not_again,
+        })),
     })
 }
 

@@ -87,6 +87,12 @@ impl PhoneBus {
         let phone = Some(Whereabouts::Away(Box::new(phone), Some((face, comes))));
         Self(Rc::new(RefCell::new(Place { manner, clock, phone })))
     }
+
+    /// The clock that everything on this bus is measured with.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.0.borrow().clock.clone()
+    }
 }
 
 fn boot_face(phone: &Phone) -> Face {
@@ -216,6 +222,14 @@ impl BusLink {
         self.link.as_ref().and_then(|link| link.ended())
     }
 
+    /// Takes the phone off the cable and its battery out; with its key held it returns in its BootROM. Nothing comes
+    /// over this link any more.
+    pub fn pull(&mut self) {
+        if let Some(link) = self.link.take() {
+            self.place.borrow_mut().leaves(*link);
+        }
+    }
+
     fn open(&mut self) -> Result<&mut PhoneLink, LinkError> {
         if self.broken {
             return Err(LinkError::Other("transfer error".into()));
@@ -235,9 +249,7 @@ impl BusLink {
                 Err(LinkError::Other("transfer error".into()))
             }
             HighSpeed::Dies(after) if self.heard > after => {
-                if let Some(link) = self.link.take() {
-                    self.place.borrow_mut().leaves(*link);
-                }
+                self.pull();
                 Err(LinkError::Unplugged)
             }
             _ => Ok(came),

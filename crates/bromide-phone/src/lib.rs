@@ -19,6 +19,7 @@ mod factory;
 mod file_at;
 mod model;
 mod nand_chip;
+mod noise;
 mod options;
 mod pace;
 mod phone;
@@ -34,6 +35,7 @@ pub use clock::Clock;
 pub use factory::{Factory, FactoryError, Filling, stored_page};
 pub use model::{Chip, KnownAgent, Memory, Model, ModelError, Nand, Partition, Replacement};
 pub use nand_chip::{ChipError, NandChip};
+pub use noise::Noise;
 pub use options::{
     Boot, EccDelivery, Faults, Generation, NandFault, Options, ReadFault, ReadFaultKind, SecondStart,
     TableAnswer, UnknownWord,

@@ -11,9 +11,10 @@ use thiserror::Error;
 use crate::options::Generation;
 use crate::pmt;
 
-const BUILTIN: [(&str, &str); 2] = [
+const BUILTIN: [(&str, &str); 3] = [
     ("mt6575", include_str!("../../../devices/mt6575.toml")),
     ("mt6577", include_str!("../../../devices/mt6577.toml")),
+    ("small", include_str!("../../../devices/small.toml")),
 ];
 
 /// Why a phone model was refused.
@@ -179,7 +180,7 @@ pub struct Partition {
 impl Model {
     /// Names of the models that come with the crate.
     #[must_use]
-    pub fn names() -> [&'static str; 2] {
+    pub fn names() -> [&'static str; 3] {
         BUILTIN.map(|(name, _)| name)
     }
 
@@ -396,6 +397,15 @@ mod tests {
         let (a, b) = (Model::builtin("mt6575").unwrap().chip, Model::builtin("mt6577").unwrap().chip);
         assert_eq!((a.hw_code, a.sub_code, a.hw_version, a.sw_version), (0x6575, 0x8a00, 0xcb00, 0xe201));
         assert_eq!((b.hw_code, b.sub_code, b.hw_version, b.sw_version), (0x6575, 0x8b00, 0xcb00, 0xe201));
+    }
+
+    #[test]
+    fn the_small_phone_is_small_and_has_a_table_of_its_own() {
+        let small = Model::builtin("small").unwrap();
+        let bytes: Vec<_> = small.partitions().iter().map(|p| p.bytes).collect();
+        assert_eq!(bytes.iter().sum::<u64>(), 20 * 128 * 1024);
+        assert!(small.pmt && bytes.len() >= 8);
+        assert_eq!(small.nand.id, Model::builtin("mt6575").unwrap().nand.id);
     }
 
     #[test]

@@ -1,18 +1,20 @@
 //! A raw NAND chip: what is stored, how it changes, which bits are wrong.
 //!
 //! Promises: erasing sets every bit of a block, programming only clears bits, bit errors stay until the block is
-//! erased. Pages are stored bytes, main and spare in the order of the chip (`nand-yaffs2.md` section 1); the chip
+//! erased; weak cells and noise ([`Noise`]) are in what is read, never in what is stored. Pages are stored bytes, main and spare in the order of the chip (`nand-yaffs2.md` section 1); the chip
 //! knows nothing of sectors, parity or partitions. A chip in a file is never held in memory.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 
 use thiserror::Error;
 
 use crate::file_at::{read_exact_at, write_all_at};
 use crate::model::Nand;
+use crate::noise::Noise;
 
 /// Why the chip could not be read or changed.
 #[derive(Debug, Error)]
@@ -60,6 +62,9 @@ pub struct NandChip {
     flips: BTreeMap<u32, Vec<Flip>>,
     erases: BTreeMap<u32, u32>,
     programs: u64,
+    noise: Noise,
+    /// Pages read while there is noise.
+    reads: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -99,7 +104,14 @@ impl NandChip {
             flips: BTreeMap::new(),
             erases: BTreeMap::new(),
             programs: 0,
+            noise: Noise::default(),
+            reads: AtomicU64::new(0),
         }
+    }
+
+    /// Makes the chip misread from now on.
+    pub fn set_noise(&mut self, noise: Noise) {
+        self.noise = noise;
     }
 
     /// Stored bytes of a page.
@@ -151,6 +163,11 @@ impl NandChip {
             let at = as_index(page - first) * as_index(self.page_bytes);
             for flip in flips {
                 into[at + as_index(flip.byte)] ^= 1 << flip.bit;
+            }
+        }
+        if self.noise != Noise::default() {
+            for (page, out) in (first..last).zip(into.chunks_exact_mut(as_index(self.page_bytes))) {
+                self.noise.disturb(page, out, &self.reads);
             }
         }
         Ok(())
@@ -321,6 +338,24 @@ mod tests {
             assert_eq!(all[4 * 2112 - 1], 0x80);
             chip.erase(0).unwrap();
             assert_eq!(page(&chip, 3), [0xff; 2112]);
+        });
+    }
+
+    #[test]
+    fn weak_cells_are_read_and_never_stored() {
+        let noise = Noise { seed: 1, weak_cells: 1e-3, jitter: 0.0 };
+        both(|mut chip| {
+            chip.program(0, &[0x5a; 64 * 2112]).unwrap();
+            chip.set_noise(noise);
+            let read = page(&chip, 9);
+            assert_ne!(read, [0x5a; 2112]);
+            let mut all = vec![0; 64 * 2112];
+            chip.read(0, &mut all).unwrap();
+            assert_eq!(all[9 * 2112..10 * 2112], read, "read alone or with others");
+            // A page programmed again stores no error of its reading.
+            chip.program(9, &[0x5a; 2112]).unwrap();
+            chip.set_noise(Noise::default());
+            assert_eq!(page(&chip, 9), [0x5a; 2112]);
         });
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bromide_link::usb::{Notice, Places, UsbBus, UsbOptions, UsbOrTty};
 use bromide_link::{Cancel, SerialBus, SerialLink, TcpBus, TcpLink};
-use bromide_phone::{BusLink, PhoneBus};
+use bromide_phone::{BusLink, Clock, PhoneBus};
 use bromide_proto::bus::{Bus, Face, Sighting};
 use bromide_proto::link::{Link, LinkError};
 
@@ -89,6 +89,23 @@ impl<'a> AnyBus<'a> {
             Via::Phone(spec) => Self::Phone(spec.bus(cancel)?, cancel.clone()),
         })
     }
+
+    /// What lets time pass at this place, until the user wishes to stop.
+    pub(crate) fn sleeper(&self, cancel: &Cancel) -> impl Fn(Duration) -> Result<(), LinkError> + 'static {
+        let clock = if let Self::Phone(bus, _) = self { bus.clock() } else { Clock::real() };
+        let cancel = cancel.clone();
+        move |time| {
+            let until = clock.now().saturating_add(time);
+            while !cancel.is_set() {
+                let now = clock.now();
+                if now >= until {
+                    return Ok(());
+                }
+                clock.sleep_until(until.min(now.saturating_add(SLICE)));
+            }
+            Err(LinkError::Cancelled)
+        }
+    }
 }
 
 impl Bus for AnyBus<'_> {
@@ -136,6 +153,15 @@ pub(crate) enum AnyLink {
     Serial(SerialLink),
     Tcp(TcpLink),
     Phone(Box<BusLink>, Cancel),
+}
+
+impl AnyLink {
+    /// Takes a phone in this process off the cable, its battery out. Others notice when the link is closed.
+    pub(crate) fn pull(&mut self) {
+        if let Self::Phone(link, _) = self {
+            link.pull();
+        }
+    }
 }
 
 impl Link for AnyLink {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bromide_job::follow::SpeedWish;
+use bromide_link::FaultSpec;
 use bromide_proto::agent_format::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -84,7 +85,9 @@ pub(crate) struct Cable {
     /// with several phones on the cable, usb:1-4.2 picks one (bromide devices lists the ports).
     /// Keys of a virtual phone: flash=FILE, link=none|full-speed|high-speed, ecc=raw|corrected, agent=g1|g2,
     /// boot=bootrom|preloader, seed=N, high-speed=ok|aborts:BYTES|dies:BYTES, key=held|released,
-    /// pmt=no|yes|pages (a partition table of its own; pages: on the chip only, the agent does not tell it).
+    /// pmt=no|yes|pages (a partition table of its own; pages: on the chip only, the agent does not tell it),
+    /// ecc-errors=P, bad-page=PAGE[xTIMES], jitter=P, read-seed=N (as ecc, bad-page, jitter, seed of --fault),
+    /// clock=real|virtual (virtual: waiting takes no time).
     #[arg(long, value_name = "WHERE", default_value = "usb")]
     pub(crate) via: Via,
     /// Download Agent container (the vendor's DA file)
@@ -115,6 +118,21 @@ pub(crate) struct Manner {
     pub(crate) speed: SpeedArg,
     #[command(flatten)]
     pub(crate) place: crate::cmd::devices::Place,
+    /// Make things go wrong on purpose: KEY=VALUE,.. (--help lists the keys)
+    ///
+    /// For example seed=42,drop=1e-5,unplug=after:1500000. The same seed and the same traffic give the same faults.
+    /// P is a probability for each byte from the phone, 0 to 0.5.
+    ///
+    /// seed=N; drop=P or P:N (a byte is lost, or up to N in a row), flip=P (a bit is inverted), insert=P (a foreign
+    /// byte comes); drop-sent=P, flip-sent=P (bytes to the phone: a read address altered on its way cannot be noticed
+    /// by any host, for USB has a checksum of its own and a bare UART none); stall=P:TIME (silence, like 300ms);
+    /// unplug=after:BYTES or random:P, both with :away=TIME (may be given again); slow=FACTOR or BYTES/s;
+    /// kill-host=after:BYTES or random:P (this program kills itself).
+    ///
+    /// With --via phone: also ecc=P (stored bits that are always wrong), bad-page=PAGE or PAGExTIMES (the agent falls
+    /// silent there), jitter=P (pages that come with a bit flipped once).
+    #[arg(long, value_name = "SPEC", help_heading = "Testing")]
+    pub(crate) fault: Option<FaultSpec>,
 }
 
 /// What is wished of the link's speed.
@@ -327,6 +345,10 @@ pub(crate) struct Serve {
     /// pull-after=BYTES or random:SEED, high-speed=ok|aborts:BYTES|dies:BYTES, transfers=pages|whole
     #[arg(long, value_name = "KEY=VALUE&..", default_value = "")]
     pub(crate) with: String,
+    /// What is wrong with its chip: seed=N,ecc=P,bad-page=PAGE or PAGExTIMES,jitter=P (P: probability for each stored
+    /// bit, or with jitter for each page)
+    #[arg(long, value_name = "SPEC", help_heading = "Testing")]
+    pub(crate) fault: Option<FaultSpec>,
 }
 
 /// Where a virtual phone is offered.

@@ -46,7 +46,9 @@ impl Json {
     }
 
     pub(crate) fn tell(&mut self, event: &Event<'_>) {
-        if let Event::ReadStart { bytes, .. } | Event::CopyStart(bytes) = event {
+        if let Event::ReadStart { bytes, .. } | Event::VerifyStart { bytes, .. } | Event::CopyStart(bytes) =
+            event
+        {
             self.total = *bytes;
         }
         // Pages are for files and the session log, not for lines; and a named port or address says nothing about

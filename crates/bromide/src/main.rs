@@ -7,6 +7,7 @@ mod choose;
 mod cli;
 mod cmd;
 mod demo_flash;
+mod faults;
 mod front;
 mod json;
 mod numbers;

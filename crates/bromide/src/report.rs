@@ -94,7 +94,7 @@ impl Failure {
         let left = parts.filter_map(|part| Some((part.metadata().ok()?.len(), part))).next();
         if let Some((bytes, part)) = left {
             let told = format!(
-                "{} holds what was read before ({} bytes); --force discards it and begins again",
+                "{} holds what was read before ({} bytes); the same command again goes on from there",
                 part.display(),
                 grouped(bytes)
             );
@@ -144,6 +144,7 @@ fn job_exit(error: &JobError) -> u8 {
             ErrorKind::Link(LinkError::Unplugged) if e.step == "start sequence" => exit::NO_PHONE,
             _ => exit::FAILED,
         },
+        JobError::Unread(_) => exit::DAMAGED,
         JobError::Partition(_) | JobError::NoMap | JobError::Range(_) | JobError::SameFile(_) => exit::USAGE,
         _ => exit::FAILED,
     }
@@ -213,7 +214,9 @@ fn job_advice(error: &JobError, via: &Via) -> Option<String> {
         }
         JobError::AnotherPhone => "plug in the phone the read was begun with, and repeat the command".into(),
         JobError::NoSession => HOW_TO_PLUG_IN.into(),
-        JobError::EdgeDiffers(_) => format!("do not use the .part file; {POWER_CYCLE}, with --speed full"),
+        JobError::EdgeDiffers(_) => "is this the phone the read was begun with, and was it not used since? Then the .part file \
+             cannot be trusted: --force discards it and begins again"
+            .into(),
         JobError::AgentIo { .. } => "name the Download Agent file with --da; it comes with the vendor's flash tool".into(),
         JobError::AgentTooLarge { .. } | JobError::AgentFile { .. } => {
             "get the file again from where it came; bromide da list FILE shows what is in it".into()
@@ -235,6 +238,10 @@ fn job_advice(error: &JobError, via: &Via) -> Option<String> {
         JobError::NoMap => {
             "give a map with --map: a scatter file or /proc/mtd text; or read by address: --at and --len".into()
         }
+        JobError::Unread(_) => "the same command again tries the missing pages once more and nothing else; what came is in \
+             the .part files, which pages are missing in the .map files (ddrescuelog and ddrescueview read them)"
+            .into(),
+        JobError::PageUnreadable { .. } => POWER_CYCLE.into(),
         JobError::Range(_) => "bromide info shows the size of the chip and of its pages".into(),
         JobError::SameFile(_) => "give each row a file of its own".into(),
         JobError::Save(save) => save_advice(save),
@@ -266,6 +273,15 @@ fn save_advice(save: &SaveError) -> String {
         other if other.code() == "save/disk-full" => "make room, or write to another disk with -o".into(),
         SaveError::Write { .. } | SaveError::Io { .. } => {
             "check that the disk works and may be written, or choose another place with -o".into()
+        }
+        SaveError::OtherRead { .. } => {
+            "read into another place with -o; or --force discards what is there and begins again".into()
+        }
+        SaveError::Altered(_) => {
+            "something else changed it since; --force discards it and begins again".into()
+        }
+        SaveError::MapDamaged { .. } => {
+            "without its mapfile nobody knows which bytes were read; --force discards both and begins again".into()
         }
         SaveError::Length { .. } | SaveError::PartGone(_) => "repeat the command".into(),
     }

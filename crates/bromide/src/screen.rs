@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 
 use bromide_job::event::Event;
 use bromide_job::pagecheck::Counts;
-use bromide_job::readback::Done;
+use bromide_job::readback::{Done, Left, Settled, Verified};
 use bromide_proto::agent::Found;
 use bromide_proto::agent_format::Because;
 use bromide_proto::brom::{Boot, Identity};
@@ -83,6 +83,12 @@ impl Screen {
                 let place = if *of > 1 { format!(" ({number} of {of})") } else { String::new() };
                 self.begin(&format!("{}{place}", row.name), *bytes, "green");
             }
+            Event::Resumed { bytes, .. } => {
+                self.say(&format!("Going on behind the {} bytes an earlier run left", grouped(*bytes)));
+            }
+            Event::VerifyStart { row, bytes } => self.begin(&format!("{} again", row.name), *bytes, "cyan"),
+            Event::Replaced { .. } => {}
+            Event::Unread(left) => self.unread(left),
             Event::Read(done) => self.advance(*done),
             Event::Saved(done) => self.saved(done),
             Event::CopyStart(bytes) => self.begin("Extracting", *bytes, "green"),
@@ -186,11 +192,44 @@ impl Screen {
         }
     }
 
+    fn unread(&mut self, left: &Left) {
+        let text = format!(
+            "{}: {} of {} bytes did not come; what came is in {}.part, which bytes those are in {}.map",
+            left.row.name,
+            grouped(left.missing()),
+            grouped(left.map.bytes()),
+            left.row.target.display(),
+            left.row.target.display()
+        );
+        self.tell(&Event::Warning(&text));
+    }
+
+    fn verified(&mut self, verified: &Verified) {
+        let majority = verified.differing.iter().filter(|(_, by)| *by == Settled::Majority).count();
+        self.say(&format!(
+            "        read twice: {} compared, {} came differently",
+            pages(verified.pages),
+            grouped(verified.differed)
+        ));
+        if majority > 0 {
+            self.tell(&Event::Warning(&format!(
+                "{majority} of them could be settled by the majority of several readings only"
+            )));
+        }
+        if verified.not_again > 0 {
+            let text = format!("{} did not come a second time", pages(verified.not_again));
+            self.tell(&Event::Warning(&text));
+        }
+    }
+
     fn saved(&mut self, done: &Done) {
         let counts = done.saved.pages.as_ref().map(|p| p.counts).unwrap_or_default();
         self.say(&format!("Saved   {}, {} bytes", done.row.target.display(), grouped(done.saved.bytes)));
         self.say(&format!("        sha256 {}", done.saved.sha256));
         self.say(&format!("        {}", pages_line(&counts)));
+        if let Some(verified) = &done.verified {
+            self.verified(verified);
+        }
         if done.recoveries > 0 {
             self.say(&format!("        the cable needed help: {} requests begun anew", done.recoveries));
         }

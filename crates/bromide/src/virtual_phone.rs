@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use bromide_link::Cancel;
+use bromide_link::{BadPage, Cancel, ChipFaults, FaultSpec};
 use bromide_phone::usb::{self, UsbOptions};
 use bromide_phone::{
-    Boot, BusManner, Clock, EccDelivery, Factory, Filling, Generation, Model, NandChip, Options, Pace, Phone,
-    PhoneBus, TableAnswer,
+    Boot, BusManner, Clock, EccDelivery, Factory, Faults, Filling, Generation, Model, NandChip, Noise,
+    Options, Pace, Phone, PhoneBus, ReadFault, ReadFaultKind, TableAnswer,
 };
 
 use crate::demo_flash::{self, BuildError};
@@ -36,6 +36,12 @@ pub(crate) struct Spec {
     pub(crate) usb: UsbOptions,
     /// Overrules the model's word on its partition table.
     pub(crate) pmt: Option<Pmt>,
+    /// What is wrong with its chip.
+    pub(crate) chip_faults: ChipFaults,
+    /// Decides which bits are wrong.
+    pub(crate) read_seed: u64,
+    /// Time passes only where somebody waits, at once.
+    pub(crate) virtual_clock: bool,
 }
 
 /// Whether a phone keeps a partition table of its own.
@@ -86,6 +92,22 @@ impl Spec {
                 "boot" => self.boot = value.parse().map_err(said)?,
                 "seed" => self.seed = value.parse().map_err(|_| format!("seed: \"{value}\" is no number"))?,
                 "pmt" => self.pmt = Some(value.parse().map_err(|e| format!("pmt: {e}"))?),
+                "ecc-errors" => self.chip_faults.ecc = value.parse().map_err(|e| format!("{key}: {e}"))?,
+                "jitter" => self.chip_faults.jitter = value.parse().map_err(|e| format!("{key}: {e}"))?,
+                "bad-page" => {
+                    self.chip_faults.bad_pages.push(value.parse().map_err(|e| format!("{key}: {e}"))?);
+                }
+                "read-seed" => {
+                    self.read_seed =
+                        value.parse().map_err(|_| format!("read-seed: \"{value}\" is no number"))?;
+                }
+                "clock" => {
+                    self.virtual_clock = match value {
+                        "real" => false,
+                        "virtual" => true,
+                        _ => return Err(format!("clock: \"{value}\" is none of real, virtual")),
+                    }
+                }
                 "stay" => self.stay = Some(milliseconds(key, value)?),
                 "layout" => self.usb.set_layout(value.parse().map_err(said)?),
                 "key" => self.usb.key = value.parse().map_err(said)?,
@@ -105,13 +127,30 @@ impl Spec {
                 }
                 _ => {
                     return Err(format!(
-                        "unknown key \"{key}\"; known are flash, link, ecc, agent, boot, seed, pmt and, on USB, layout, \
-                         stay, key, plugs, gap, pull-after, high-speed, transfers"
+                        "unknown key \"{key}\"; known are flash, link, ecc, agent, boot, seed, pmt, ecc-errors, \
+                         bad-page, jitter, read-seed, clock and, on USB, layout, stay, key, plugs, gap, pull-after, \
+                         high-speed, transfers"
                     ));
                 }
             }
         }
         Ok(())
+    }
+
+    /// Adds the faults of `--fault` that concern the chip; its seed decides them all then.
+    pub(crate) fn break_chip(&mut self, faults: &FaultSpec) {
+        let ChipFaults { ecc, bad_pages, jitter } = &faults.chip;
+        if !faults.chip.any() {
+            return;
+        }
+        self.read_seed = faults.seed;
+        if !ecc.is_never() {
+            self.chip_faults.ecc = *ecc;
+        }
+        if !jitter.is_never() {
+            self.chip_faults.jitter = *jitter;
+        }
+        self.chip_faults.bad_pages.extend(bad_pages);
     }
 
     /// The model, built in or from its file, with the partition table it was given here.
@@ -142,11 +181,14 @@ impl Spec {
             let advice = "bromide phone models lists the models; a file of your own ends in .toml";
             Failure::new("phone/model", exit::USAGE, e, advice)
         })?;
-        let chip = match &self.flash {
+        let mut chip = match &self.flash {
             Some(path) => kept(&model, path, cancel)?,
             None => example(&model, self.seed)
                 .map_err(|e| Failure::new("phone/model", exit::USAGE, e, "correct the model file"))?,
         };
+        let ChipFaults { ecc, jitter, bad_pages } = &self.chip_faults;
+        chip.set_noise(Noise { seed: self.read_seed, weak_cells: ecc.value(), jitter: jitter.value() });
+        let faults = Faults { reads: bad_pages.iter().map(silent_stop).collect(), ..Faults::default() };
         let table = if self.pmt == Some(Pmt::Pages) { TableAnswer::Refused } else { TableAnswer::default() };
         let mut options = Options {
             boot: self.boot,
@@ -154,6 +196,7 @@ impl Spec {
             ecc: self.ecc,
             table,
             usb: self.usb.clone(),
+            faults,
             ..Options::default()
         };
         if self.stay.is_some() {
@@ -171,8 +214,15 @@ impl Spec {
             pace: self.pace,
             ..BusManner::default()
         };
-        Ok(PhoneBus::new(self.phone(cancel)?, Clock::real(), manner))
+        let clock = if self.virtual_clock { Clock::virtual_time() } else { Clock::real() };
+        Ok(PhoneBus::new(self.phone(cancel)?, clock, manner))
     }
+}
+
+/// The agent stops in the middle of the packet, as it does where the chip does not answer.
+fn silent_stop(bad: &BadPage) -> ReadFault {
+    let times = bad.times.unwrap_or(u32::MAX);
+    ReadFault { page: bad.page, times, kind: ReadFaultKind::SilentStop }
 }
 
 fn milliseconds(key: &str, value: &str) -> Result<Duration, String> {
@@ -230,8 +280,42 @@ mod tests {
                 pmt: Some(Pmt::Pages),
                 stay: None,
                 usb: UsbOptions::default(),
+                chip_faults: ChipFaults::default(),
+                read_seed: 0,
+                virtual_clock: false,
             }
         );
+    }
+
+    #[test]
+    fn every_key_of_a_faulty_chip_is_understood() {
+        let text = "small?ecc-errors=1e-6&bad-page=77x2&bad-page=9&jitter=0.01&read-seed=5&clock=virtual";
+        let mut spec: Spec = text.parse().unwrap();
+        let bad_pages = vec![BadPage { page: 77, times: Some(2) }, BadPage { page: 9, times: None }];
+        let faults = ChipFaults { ecc: "1e-6".parse().unwrap(), bad_pages, jitter: "0.01".parse().unwrap() };
+        assert_eq!((&spec.chip_faults, spec.read_seed, spec.virtual_clock), (&faults, 5, true));
+        let before = spec.clone();
+        spec.break_chip(&"seed=9,drop=0.1".parse().unwrap());
+        assert_eq!(spec, before, "there is nothing about the chip in it");
+        spec.break_chip(&"seed=9,ecc=1e-3,bad-page=1".parse().unwrap());
+        assert_eq!(spec.read_seed, 9);
+        assert_eq!(spec.chip_faults.ecc.to_string(), "1e-3");
+        assert_eq!(spec.chip_faults.jitter, faults.jitter);
+        assert_eq!(spec.chip_faults.bad_pages.len(), 3);
+    }
+
+    #[test]
+    fn a_chip_with_weak_cells_has_the_same_ones_whenever_it_is_made() {
+        let read = |text: &str| {
+            let phone = text.parse::<Spec>().unwrap().phone(&Cancel::new()).unwrap();
+            let mut bytes = vec![0; 64 * 2112];
+            phone.chip.read(0, &mut bytes).unwrap();
+            bytes
+        };
+        let broken = read("small?ecc-errors=1e-4&read-seed=1");
+        assert_eq!(broken, read("small?ecc-errors=1e-4&read-seed=1"));
+        assert_ne!(broken, read("small?ecc-errors=1e-4&read-seed=2"));
+        assert_ne!(broken, read("small"));
     }
 
     #[test]
@@ -268,6 +352,9 @@ mod tests {
             ("mt6575?flash", "KEY=VALUE"),
             ("mt6575?layout=hostile:99", "hostile:10"),
             ("mt6575?gap=soon", "milliseconds"),
+            ("small?ecc-errors=1", "ecc-errors: "),
+            ("small?bad-page=x", "bad-page: "),
+            ("small?clock=fast", "virtual"),
             ("mt6575?high-speed=dies", "dies:BYTES"),
         ] {
             assert!(text.parse::<Spec>().unwrap_err().contains(said), "{text}");

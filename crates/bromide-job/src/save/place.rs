@@ -9,15 +9,15 @@ use super::SaveError;
 use super::system::{Lock, free_bytes, is_same_file, lock, on_disk, open_no_link, rename_new};
 
 /// Where a file will be and where it is until it is whole.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub(super) target: PathBuf,
-    pub(super) part: PathBuf,
-    folder: PathBuf,
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) target: PathBuf,
+    pub(crate) part: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 impl Place {
-    pub(super) fn new(target: &Path) -> Result<Self, SaveError> {
+    pub(crate) fn new(target: &Path) -> Result<Self, SaveError> {
         let text = target.as_os_str().as_encoded_bytes();
         if target.file_name().is_none() || text.ends_with(b"/") || text.ends_with(b"/.") {
             return Err(SaveError::NoName(target.to_owned()));
@@ -25,19 +25,24 @@ impl Place {
         Ok(Self { target: target.to_owned(), part: with_suffix(target, ".part"), folder: folder_of(target) })
     }
 
-    /// Whether `needed` bytes can be saved here: see [`super::Save::create`].
-    pub(super) fn check(&self, force: bool, needed: u64) -> Result<(), SaveError> {
+    /// Whether `needed` bytes can be saved here: see [`crate::save::Save::create`].
+    pub(crate) fn check(&self, force: bool, needed: u64) -> Result<(), SaveError> {
+        self.check_for(needed, force, force)
+    }
+
+    /// The same, where a part or a file of the final name may be there already.
+    pub(crate) fn check_for(&self, needed: u64, part_too: bool, target_too: bool) -> Result<(), SaveError> {
         if !self.folder.is_dir() {
             return Err(SaveError::NoFolder(self.folder.clone()));
         }
         match lstat(&self.target)? {
             Some(found) if !found.is_file() => return Err(SaveError::NotAFile(self.target.clone())),
-            Some(_) if !force => return Err(SaveError::Exists(self.target.clone())),
+            Some(_) if !target_too => return Err(SaveError::Exists(self.target.clone())),
             _ => {}
         }
         let mut reclaimed = 0;
         match lstat(&self.part)? {
-            Some(found) if !force => {
+            Some(found) if !part_too => {
                 return Err(SaveError::PartExists { part: self.part.clone(), bytes: found.len() });
             }
             Some(found) if found.is_dir() => return Err(SaveError::NotAFile(self.part.clone())),
@@ -53,7 +58,7 @@ impl Place {
     }
 
     /// Creates the interim file, empty, ours alone; never through a link.
-    pub(super) fn create(&self, force: bool) -> Result<File, SaveError> {
+    pub(crate) fn create(&self, force: bool) -> Result<File, SaveError> {
         if force {
             self.discard_part()?;
         }
@@ -69,13 +74,19 @@ impl Place {
         Ok(file)
     }
 
+    /// Opens what an earlier run left, ours alone; never through a link.
+    pub(crate) fn open_again(&self) -> Result<File, SaveError> {
+        let file = open_no_link(&self.part).map_err(SaveError::io("open", &self.part))?;
+        self.lock(&file)?;
+        self.still_ours(&file)?;
+        Ok(file)
+    }
+
     /// Removes an interrupted run's file, unless that run is still going on.
     fn discard_part(&self) -> Result<(), SaveError> {
         let Some(found) = lstat(&self.part)? else { return Ok(()) };
         if found.is_file() {
-            let file = open_no_link(&self.part).map_err(SaveError::io("open", &self.part))?;
-            self.lock(&file)?;
-            self.still_ours(&file)?;
+            let _file = self.open_again()?;
             return fs::remove_file(&self.part).map_err(SaveError::io("remove", &self.part));
         }
         fs::remove_file(&self.part).map_err(SaveError::io("remove", &self.part))
@@ -100,7 +111,7 @@ impl Place {
     }
 
     /// Gives the interim file, whose content must be durable already, its final name.
-    pub(super) fn commit(&self, file: &File, force: bool) -> Result<(), SaveError> {
+    pub(crate) fn commit(&self, file: &File, force: bool) -> Result<(), SaveError> {
         self.still_ours(file)?;
         let renamed =
             if force { fs::rename(&self.part, &self.target) } else { rename_new(&self.part, &self.target) };
@@ -156,7 +167,7 @@ fn folder_of(path: &Path) -> PathBuf {
 }
 
 /// What has this name, links not followed; `None` if nothing has.
-fn lstat(path: &Path) -> Result<Option<Metadata>, SaveError> {
+pub(crate) fn lstat(path: &Path) -> Result<Option<Metadata>, SaveError> {
     match fs::symlink_metadata(path) {
         Ok(found) => Ok(Some(found)),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
@@ -165,7 +176,7 @@ fn lstat(path: &Path) -> Result<Option<Metadata>, SaveError> {
 }
 
 /// Makes a rename durable.
-fn sync_folder(folder: &Path) -> Result<(), SaveError> {
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), SaveError> {
     match File::open(folder).and_then(|f| f.sync_all()) {
         // Some file systems refuse to sync a folder; the file itself is durable already.
         Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::PermissionDenied) => Ok(()),

@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// Whether a file could be locked.
 #[cfg_attr(not(unix), allow(dead_code, reason = "no locks are taken there"))]
-pub(super) enum Lock {
+pub(crate) enum Lock {
     Held,
     /// Another program holds it.
     Busy,
@@ -43,7 +43,7 @@ mod on_unix {
     use super::{Lock, look_and_rename};
 
     /// The lock lasts as long as the open file.
-    pub(in super::super) fn lock(file: &File) -> Lock {
+    pub(crate) fn lock(file: &File) -> Lock {
         match flock(file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Lock::Held,
             Err(Errno::WOULDBLOCK) => Lock::Busy,
@@ -90,7 +90,7 @@ mod elsewhere {
 
     use super::Lock;
 
-    pub(in super::super) fn lock(_: &File) -> Lock {
+    pub(crate) fn lock(_: &File) -> Lock {
         Lock::None
     }
 

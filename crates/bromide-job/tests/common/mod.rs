@@ -8,7 +8,7 @@ use bromide_image::map::Map;
 use bromide_job::agent_file::AgentFile;
 use bromide_job::error::JobError;
 use bromide_job::event::{Event, Tell};
-use bromide_job::readback::{Done, ReadOptions, read_rows};
+use bromide_job::readback::{Done, NoBook, ReadOptions, read_rows};
 use bromide_job::rows::{Want, Wish};
 use bromide_job::session::{Session, SessionOptions};
 use bromide_job::table::rows_on_phone;
@@ -63,7 +63,14 @@ pub fn session_options() -> SessionOptions {
 }
 
 pub fn read_options() -> ReadOptions {
-    ReadOptions { force: false, pages_per_packet: 2, one_sums_file: false }
+    ReadOptions {
+        force: false,
+        pages_per_packet: 2,
+        one_sums_file: false,
+        keep_whole: false,
+        verify: false,
+        checkpoint: bromide_job::readback::CHECKPOINT,
+    }
 }
 
 pub fn range(start: u64, length: u64, target: &Path) -> Wish {
@@ -120,7 +127,7 @@ pub fn job_by<L: Link>(
     let result = run(async {
         let mut open = begin(link, da, session, tell).await?;
         let rows = rows_on_phone(&mut open, wishes, map, tell).await?;
-        let done = read_rows(&mut open, &rows, options, tell).await?;
+        let done = read_rows(&mut open, &rows, options, &mut NoBook, tell).await?;
         open.finish(tell).await;
         Ok(done)
     });

@@ -31,12 +31,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// Silence before a packet that means the agent stopped (`da-legacy.md` section 5.5 suggests 10 s), and silence
-/// inside one, where bytes were lost.
-const SILENCE: Duration = Duration::from_secs(10);
+/// Silence before a packet that means the agent stopped (`da-legacy.md` section 5.5 suggests 10 s).
+pub const SILENCE: Duration = Duration::from_secs(10);
+/// Silence inside one, where bytes were lost.
 const GAP: Duration = Duration::from_secs(2);
 /// New requests from the same page before it counts as unreadable.
-const RECOVERIES: u32 = 6;
+pub const TRIES: u32 = 6;
 /// Recoveries a usable cable may need: so many, and one more for each of these many bytes.
 const FREE_RECOVERIES: u64 = 50;
 const BYTES_A_RECOVERY: u64 = 1 << 20;
@@ -75,6 +75,10 @@ pub struct Order {
     pub careful: bool,
     /// One of many small reads, with another one soon: where it is a single packet, no time is spent on silence.
     pub one_of_many: bool,
+    /// New requests from the same page before it counts as unreadable; [`TRIES`] where nothing else is known.
+    pub tries: u32,
+    /// Silence before a packet that means the agent stopped; [`SILENCE`] where nothing else is known.
+    pub silence: Duration,
 }
 
 /// A read in progress; [`Reading::next`] gives packet after packet.
@@ -265,7 +269,7 @@ impl<L: Link> Reading<'_, L> {
         let data = packet.get_mut(..bytes).unwrap_or_default();
         let add = &mut |piece: &[u8]| sum = sum.wrapping_add(sum16(piece));
         talk.mark(Mark::Pages(bytes));
-        let (have, end) = talk.try_take_paced(data, SILENCE, GAP, add).await;
+        let (have, end) = talk.try_take_paced(data, self.order.silence, GAP, add).await;
         let got = packet.get(..have).unwrap_or_default();
         match end {
             Some(error) => {
@@ -319,7 +323,7 @@ impl<L: Link> Reading<'_, L> {
         self.caution = self.caution.saturating_add(1).min(CAUTION);
         self.trust = 0;
         let page = u64::from(self.size.page);
-        if self.tries > RECOVERIES {
+        if self.tries > self.order.tries {
             let address = self.order.start.saturating_add(self.done.saturating_mul(page));
             let kind = ErrorKind::Unreadable {
                 page: address.checked_div(page).unwrap_or(0),
@@ -327,7 +331,11 @@ impl<L: Link> Reading<'_, L> {
                 tries: self.tries,
                 last: self.last.clone(),
             };
-            return Err(self.agent.talk.fail(kind));
+            let failure = self.agent.talk.fail(kind);
+            // Other pages may be asked for next.
+            self.agent.recall(&self.last).await?;
+            self.state = State::Idle;
+            return Err(failure);
         }
         self.recoveries = self.recoveries.saturating_add(1);
         let earned = self.done.saturating_mul(page).checked_div(BYTES_A_RECOVERY).unwrap_or(0);

@@ -5,12 +5,14 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use bromide_job::event::Event;
 use bromide_link::Cancel;
 use bromide_phone::serve::{self, Serving, Terms};
 use bromide_phone::usb::VENDOR;
 use bromide_phone::{Generation, Model, demo_agent};
 
 use crate::cli::{AgentFormat, Listen, Serve};
+use crate::faults;
 use crate::front::Front;
 use crate::out;
 use crate::report::{Failure, exit};
@@ -22,6 +24,11 @@ pub(crate) fn serve(args: Serve, front: &mut Front, cancel: &Cancel) -> Result<(
         |what: String| Failure::new("phone/cannot-serve", exit::USAGE, what, "bromide phone serve --help");
     let mut spec: Spec = args.model.parse().map_err(usage)?;
     spec.keys(&args.with).map_err(usage)?;
+    if let Some(faults) = &args.fault {
+        faults::of_served_phone(faults)?;
+        spec.break_chip(faults);
+        front.tell(&Event::Warning(&format!("faults are injected on purpose: {faults}")));
+    }
     if args.flash.is_some() {
         spec.flash = args.flash;
     }

@@ -11,7 +11,7 @@ use bromide_job::agent_file::AgentFile;
 use bromide_job::error::JobError;
 use bromide_job::event::{Event, Tell};
 use bromide_job::follow::{FollowOptions, Follower};
-use bromide_job::readback::{Done, ReadOptions, read_rows};
+use bromide_job::readback::{CHECKPOINT, Done, NoBook, ReadOptions, read_rows};
 use bromide_job::rows::{self, Want, Wish};
 use bromide_job::save::SaveOptions;
 use bromide_job::session::{DEFAULT_POOL, Session, SessionOptions};
@@ -26,6 +26,7 @@ use bromide_proto::wire::nand_read::{AddressKind, Shape};
 use crate::choose::{AnyBus, Via};
 use crate::cli::{Cable, Pages, Read, ReadList};
 use crate::cmd::map;
+use crate::faults::{self, Cabled};
 use crate::front::Front;
 use crate::read_list;
 use crate::report::{Failure, exit};
@@ -53,6 +54,9 @@ pub(crate) fn read(args: Read, front: &mut Front, cancel: &Cancel) -> Result<(),
         force: args.pages.force,
         pages_per_packet: args.pages.packet_pages,
         one_sums_file: args.all,
+        keep_whole: args.all,
+        verify: false,
+        checkpoint: CHECKPOINT,
     };
     let map = args.map.as_deref().map(map::load).transpose()?;
     read_job(&Job { wishes: vec![wish], map, folder, options }, &args.cable, front, cancel).map(drop)
@@ -66,7 +70,14 @@ pub(crate) fn read_list(args: ReadList, front: &mut Front, cancel: &Cancel) -> R
         Failure::new("list/bad-row", exit::USAGE, what, "bromide read-list --help shows the columns")
     })?;
     let map = args.map.as_deref().map(map::load).transpose()?;
-    let options = ReadOptions { force: args.force, pages_per_packet: args.packet_pages, one_sums_file: true };
+    let options = ReadOptions {
+        force: args.force,
+        pages_per_packet: args.packet_pages,
+        one_sums_file: true,
+        keep_whole: true,
+        verify: false,
+        checkpoint: CHECKPOINT,
+    };
     read_job(&Job { wishes, map, folder: Some(args.output), options }, &args.cable, front, cancel).map(drop)
 }
 
@@ -101,7 +112,7 @@ pub(crate) fn read_job(
                 if matches!(via, Via::Usb(_)) && phone.is_slow() && bytes > LONG {
                     tell(Event::Note(SLOW));
                 }
-                read_rows(&mut phone, &rows, options, tell).await
+                read_rows(&mut phone, &rows, options, &mut NoBook, tell).await
             };
             let read = read.await;
             end(phone.into_session(), read.is_ok(), cancel, tell).await;
@@ -117,11 +128,16 @@ pub(crate) fn on_phone<T>(
     pool: u32,
     front: &mut Front,
     cancel: &Cancel,
-    job: impl FnOnce(RecordedBus<AnyBus<'_>>, FollowOptions, &mut Tell<'_>) -> Result<T, Failure>,
+    job: impl FnOnce(RecordedBus<Cabled<'_>>, FollowOptions, &mut Tell<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let recorder = run_log::begin(front);
     run_log::hear_of_place(&cable.via);
-    match &cable.via {
+    let faults = cable.manner.fault.as_ref();
+    let via = faults::in_phone(&cable.via, faults)?;
+    if let Some(faults) = faults {
+        front.tell(&Event::Warning(&format!("faults are injected on purpose: {faults}")));
+    }
+    match &via {
         Via::Phone(spec) => spec.announce(front),
         via => front.waiting(&via.to_string(), cable.manner.wait),
     }
@@ -134,9 +150,10 @@ pub(crate) fn on_phone<T>(
         wait: Duration::from_secs(cable.manner.wait),
     };
     let front = RefCell::new(front);
-    let bus = AnyBus::at(&cable.via, cable.manner.place.places(), cancel, |notice| {
+    let bus = AnyBus::at(&via, cable.manner.place.places(), cancel, |notice| {
         front.borrow_mut().tell(&Event::Warning(&in_words(&notice)));
     })?;
+    let bus = faults::on_cable(bus, faults, cancel);
     job(RecordedBus::new(bus, recorder), follow, &mut |event: Event<'_>| front.borrow_mut().tell(&event))
 }
 

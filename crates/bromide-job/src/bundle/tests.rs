@@ -1,0 +1,1 @@
+//! How a bundle goes on from run to run.

@@ -1,0 +1,286 @@
+//! An image that is read bit by bit over as many runs as it takes: `NAME.part`, `NAME.map`, and `NAME` when it is whole.
+//!
+//! ```text
+//! put(at, pages) ──queue──► keeper: writes, digests, checks ──► checkpoints: sync, then the mapfile says so
+//! ```
+//! Promises:
+//! - What the mapfile calls finished is on the disk: the data is synced before the mapfile that names it.
+//! - `NAME` appears only when every byte is finished, by a rename, with the mapfile whole before it.
+//! - Whatever ends the run, both files stay, and [`Dump::begin`] goes on from them: for the same read of the same
+//!   phone only, and only if the bytes from the start on still have the digest the mapfile notes for them.
+//! - Bytes nobody could read are filled with a text that says so ([`unread_page`]), so that they cannot be taken for
+//!   data or for an erased page.
+//! - Neither the disk nor the digests are waited for, up to [`QUEUE`] packets.
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::mapfile::{Mapfile, State};
+use crate::pagecheck::PageCheck;
+use crate::save::place::{Place, sync_folder, with_suffix};
+use crate::save::{QUEUE, SaveError, Saved};
+
+mod checkpoint;
+mod found;
+mod keeper;
+mod stream;
+
+pub use stream::{RANGE_BLOCKS, Ranges};
+
+use found::Found;
+use keeper::{Begin, Keeper};
+use stream::Stream;
+
+/// What is read into which file under which conditions.
+#[derive(Debug, Clone)]
+pub struct DumpOptions {
+    /// Begin anew: discard what an earlier run left.
+    pub anew: bool,
+    /// Replace an existing file.
+    pub replace: bool,
+    /// Bytes of the whole image.
+    pub bytes: u64,
+    /// Bytes of a page in it.
+    pub unit: u32,
+    /// Bytes after which, at the latest, what came is made durable and called finished.
+    pub checkpoint: u64,
+    /// The check of its pages.
+    pub check: PageCheck,
+    /// Bytes of the ranges that get a checksum of their own; not 0.
+    pub range: u64,
+    /// What identifies the read: an object whose members must be equal for another run to go on with it.
+    pub origin: Value,
+}
+
+/// An image being read. Dropped, it leaves what was put, durable.
+#[derive(Debug)]
+pub struct Dump {
+    place: Place,
+    options: DumpOptions,
+    keeper: Keeper,
+    map: Mapfile,
+    /// Bytes an earlier run left.
+    resumed: u64,
+}
+
+/// Where an image stands before it is touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing is there.
+    New,
+    /// An earlier run left so many finished bytes.
+    Begun(u64),
+    /// The file is whole under its final name.
+    Whole,
+}
+
+/// The mapfile of an image.
+#[must_use]
+pub fn map_path(target: &Path) -> PathBuf {
+    with_suffix(target, ".map")
+}
+
+impl Dump {
+    /// Where `target` stands for this read; everything that would make [`Dump::begin`] refuse, without touching it.
+    ///
+    /// # Errors
+    /// As [`Dump::begin`], but for those of the disk itself.
+    pub fn standing(target: &Path, options: &DumpOptions) -> Result<Standing, SaveError> {
+        let place = Place::new(target)?;
+        let found = if options.anew { None } else { Found::look(&place, options)? };
+        match found {
+            Some(found) if found.whole_under_final_name => Ok(Standing::Whole),
+            Some(found) => {
+                let done = found.map.total(State::Finished);
+                place.check_for(options.bytes.saturating_sub(done), true, options.replace)?;
+                Ok(Standing::Begun(done))
+            }
+            None => {
+                place.check_for(options.bytes, options.anew, options.replace)?;
+                Ok(Standing::New)
+            }
+        }
+    }
+
+    /// Begins the image, or goes on with what an earlier run left of it.
+    ///
+    /// # Errors
+    /// The name, the folder, an existing file, too little room; a part that belongs to another read or was altered;
+    /// whatever the system says.
+    pub fn begin(target: &Path, options: DumpOptions) -> Result<Self, SaveError> {
+        let place = Place::new(target)?;
+        let found = if options.anew { None } else { Found::look(&place, &options)? };
+        let (file, begin) = match found {
+            Some(found) if found.whole_under_final_name => {
+                return Err(SaveError::Exists(place.target.clone()));
+            }
+            Some(found) => {
+                let done = found.map.total(State::Finished);
+                place.check_for(options.bytes.saturating_sub(done), true, options.replace)?;
+                (place.open_again()?, Begin { map: found.map, prefix: found.prefix })
+            }
+            None => {
+                place.check_for(options.bytes, options.anew, options.replace)?;
+                let map = Mapfile::new(options.bytes);
+                // First the mapfile: a part without one would be nobody's.
+                checkpoint::write_map(&place, &map, &options.origin, None)?;
+                let file = place.create(options.anew)?;
+                sync_folder(&place.folder)?;
+                (file, Begin { map, prefix: None })
+            }
+        };
+        let resumed = begin.map.total(State::Finished);
+        let map = begin.map.clone();
+        let keeper = Keeper::start(file, &place, &options, begin)?;
+        Ok(Self { place, options, keeper, map, resumed })
+    }
+
+    /// The file by its final name.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        &self.place.target
+    }
+
+    /// Which bytes are there, put ones included.
+    #[must_use]
+    pub const fn map(&self) -> &Mapfile {
+        &self.map
+    }
+
+    /// Bytes an earlier run left.
+    #[must_use]
+    pub const fn resumed(&self) -> u64 {
+        self.resumed
+    }
+
+    /// A buffer for the next packet: a used one with its old content where there is one, else an empty one.
+    pub fn buffer(&mut self) -> Vec<u8> {
+        self.keeper.buffer()
+    }
+
+    /// Hands over bytes at their place in the image. Waits while [`QUEUE`] packets are in front of them.
+    ///
+    /// # Errors
+    /// What was met while earlier ones were written; bytes behind the image's end.
+    pub fn put(&mut self, at: u64, packet: Vec<u8>) -> Result<(), SaveError> {
+        let end = at.saturating_add(packet.len() as u64);
+        if end > self.options.bytes {
+            let (part, expected) = (self.place.part.clone(), self.options.bytes);
+            return Err(SaveError::Length { part, expected, got: end });
+        }
+        self.keeper.put(at, packet).map_err(|e| self.failed(e))?;
+        self.map.set(at..end, State::Finished);
+        Ok(())
+    }
+
+    /// Notes what is known of bytes that did not come.
+    ///
+    /// # Errors
+    /// As [`Dump::put`].
+    pub fn mark(&mut self, range: Range<u64>, state: State) -> Result<(), SaveError> {
+        self.map.set(range.clone(), state);
+        self.keeper.mark(range, state).map_err(|e| self.failed(e))
+    }
+
+    /// Reads bytes of the image back once everything put has been written.
+    ///
+    /// # Errors
+    /// As [`Dump::put`], and whatever the system says to reading.
+    pub fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<(), SaveError> {
+        self.keeper.settle().map_err(|e| self.failed(e))?;
+        stream::read_at(&self.place.part, at, into)
+    }
+
+    /// The last finished page before the first gap that is not blank and unlike the one before it: another reading of
+    /// it shows whether phone and file are in step. Its place in the image, and its bytes.
+    ///
+    /// # Errors
+    /// As [`Dump::read_at`].
+    pub fn witness(&mut self) -> Result<Option<(u64, Vec<u8>)>, SaveError> {
+        /// Pages looked at, from the end on.
+        const LOOK: u64 = 2048;
+        let unit = u64::from(self.options.unit);
+        let end = self.map.prefix() / unit;
+        let first = end.saturating_sub(LOOK);
+        let mut bytes = vec![0; usize::try_from((end - first) * unit).unwrap_or(0)];
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        self.read_at(first * unit, &mut bytes)?;
+        let pages: Vec<&[u8]> = bytes.chunks_exact(self.options.unit as usize).collect();
+        let uniform = |page: &[u8]| page.iter().all(|byte| Some(byte) == page.first());
+        let tells = |n: &usize| {
+            let page = pages[*n];
+            !uniform(page) && (*n == 0 || pages[n - 1] != page)
+        };
+        let found = (0..pages.len()).rev().find(tells);
+        Ok(found.map(|n| ((first + n as u64) * unit, pages[n].to_vec())))
+    }
+
+    /// Closes an image that is not whole: everything put is durable, and what is missing is marked in the file too.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn leave(mut self) -> Result<Mapfile, SaveError> {
+        self.keeper.fill_gaps().map_err(|e| self.failed(e))?;
+        let closed = self.keeper.close().map_err(|e| self.failed(e))?;
+        Ok(closed.map)
+    }
+
+    /// Closes a whole image, makes it durable and gives it its final name.
+    ///
+    /// # Errors
+    /// Bytes that are missing, or a failure of the disk; what there is then stays under the interim name.
+    pub fn finish(mut self) -> Result<Saved, SaveError> {
+        let closed = self.keeper.close().map_err(|e| self.failed(e))?;
+        if !closed.map.is_whole() {
+            let (part, expected) = (self.place.part.clone(), self.options.bytes);
+            return Err(SaveError::Length { part, expected, got: closed.map.total(State::Finished) });
+        }
+        let stream = closed.stream.to_the_end(&self.place.part, self.options.bytes)?;
+        self.place.commit(&closed.file, self.options.replace)?;
+        Ok(saved(self.place.target.clone(), self.options.bytes, stream))
+    }
+
+    fn failed(&self, failure: keeper::Failure) -> SaveError {
+        match failure {
+            keeper::Failure::Altered => SaveError::Altered(self.place.part.clone()),
+            keeper::Failure::Save(error) => error,
+            keeper::Failure::Io { written, error } => {
+                SaveError::Write { part: self.place.part.clone(), written, error }
+            }
+        }
+    }
+}
+
+/// Digest, checksums and page check of an image that is whole under its final name already, from its bytes.
+///
+/// # Errors
+/// Whatever the system says to reading it; another length than `options` say.
+pub fn look_again(target: &Path, options: &DumpOptions) -> Result<Saved, SaveError> {
+    let failed = SaveError::io("read", target);
+    let found = File::open(target).and_then(|file| file.metadata()).map_err(failed)?.len();
+    if found != options.bytes {
+        return Err(SaveError::Altered(target.to_owned()));
+    }
+    let stream = Stream::new(options).to_the_end(target, options.bytes)?;
+    Ok(saved(target.to_owned(), options.bytes, stream))
+}
+
+fn saved(path: PathBuf, bytes: u64, stream: Stream) -> Saved {
+    let (sha256, ranges, pages) = stream.finish();
+    Saved { path, bytes, sha256, pages: Some(pages), ranges: Some(ranges) }
+}
+
+/// What stands in an image for a page that could not be read: its number and a word, again and again.
+#[must_use]
+pub fn unread_page(number: u64, unit: u32) -> Vec<u8> {
+    let word = format!("UNREAD PAGE {number:#010x} *** ");
+    word.bytes().cycle().take(unit as usize).collect()
+}
+
+#[cfg(test)]
+mod tests;

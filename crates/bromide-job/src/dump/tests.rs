@@ -1,0 +1,1 @@
+//! Images that are read over several runs.
