@@ -101,8 +101,8 @@ fn json_shows_the_last_exchanges_of_a_conversation_that_failed() {
         crate::bench::MT6575.replace("target_config = 0x00000000", "target_config = 6"),
     );
     let events = bench.run("info --da g2.bin --via phone:locked.toml --json").fails(1, &[]).events();
-    assert_eq!(names(&events), ["seen", "error"]);
-    assert!(!events[1]["last_exchanges"].as_array().unwrap().is_empty());
+    assert_eq!(names(&events), ["seen", "log", "error"]);
+    assert!(!events[2]["last_exchanges"].as_array().unwrap().is_empty());
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn every_command_speaks_json_when_asked() {
     assert_eq!(events("da list g1.bin")[0]["entries"][1]["format"], "g1");
     assert_eq!(
         names(&events("info --da g2.bin --via phone:mt6575")),
-        ["seen", "phone", "agent", "agent-upload", "storage", "link"]
+        ["seen", "phone", "agent", "agent-upload", "storage", "link", "log"]
     );
     assert_eq!(names(&events("phone demo-agent -o new.bin")), ["note"]);
     let mut served = bench.start("phone serve --listen tcp:127.0.0.1:0 --json");
