@@ -67,7 +67,7 @@ pub(crate) enum Command {
     Setup(crate::cmd::setup::Setup),
     Devices(crate::cmd::devices::Devices),
     Watch(crate::cmd::watch::Watch),
-    /// What was said to phones in earlier runs: list, show, export and remove the session logs
+    /// What was said to phones in earlier runs: list, show, export, replay and remove the session logs
     #[command(subcommand)]
     Log(crate::cmd::log::LogCommand),
     Demo(Demo),
@@ -79,7 +79,7 @@ pub(crate) enum Command {
 /// Where the phone is and how its agent is started.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Cable {
-    /// Where the phone is: usb, usb:PORTCHAIN, serial:/dev/ttyACM0, tcp:HOST:PORT, or a virtual one: phone:MODEL[?KEY=VALUE&..]
+    /// Where the phone is: usb, usb:PORTCHAIN, serial:/dev/ttyACM0, tcp:HOST:PORT, a virtual one: phone:MODEL[?KEY=VALUE&..], or a recorded one: replay:FILE
     ///
     /// usb waits for a MediaTek phone in BootROM or preloader mode and follows it by its port through every change;
     /// with several phones on the cable, usb:1-4.2 picks one (bromide devices lists the ports).
@@ -88,6 +88,8 @@ pub(crate) struct Cable {
     /// pmt=no|yes|pages (a partition table of its own; pages: on the chip only, the agent does not tell it),
     /// ecc-errors=P, bad-page=PAGE[xTIMES], jitter=P, read-seed=N (as ecc, bad-page, jitter, seed of --fault),
     /// clock=real|virtual (virtual: waiting takes no time).
+    /// A recorded phone (session.pcapng, or a capture by usbmon, Wireshark or USBPcap) answers as it did then, as long
+    /// as it is told the same: give the options of the recorded command. The first byte that differs ends it.
     #[arg(long, value_name = "WHERE", default_value = "usb")]
     pub(crate) via: Via,
     /// Download Agent container (the vendor's DA file)

@@ -23,6 +23,7 @@ mod page_images;
 mod places;
 mod reading;
 mod refusals;
+mod replay;
 mod setup;
 mod tree;
 mod usb_refusals;
