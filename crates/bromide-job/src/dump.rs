@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::mapfile::{Mapfile, State};
 use crate::pagecheck::PageCheck;
-use crate::save::place::{Place, sync_folder, with_suffix};
+use crate::save::place::{Place, lstat, sync_folder, with_suffix};
 use crate::save::{QUEUE, SaveError, Saved};
 
 mod checkpoint;
@@ -81,6 +81,15 @@ pub enum Standing {
 #[must_use]
 pub fn map_path(target: &Path) -> PathBuf {
     with_suffix(target, ".map")
+}
+
+/// What would be in the way of any read into `target`, as far as it shows without the phone.
+///
+/// # Errors
+/// The name, the folder, something that is no file; with neither `anew` nor a mapfile beside it, a file or a part.
+pub fn early(target: &Path, anew: bool, keep_whole: bool) -> Result<(), SaveError> {
+    let begun = lstat(&map_path(target))?.is_some();
+    Place::new(target)?.check_for(0, anew || begun, anew || (begun && keep_whole))
 }
 
 impl Dump {

@@ -10,6 +10,7 @@ use bromide_proto::link::LinkError;
 use bromide_proto::wire::da_file::DaFileError;
 use thiserror::Error;
 
+use crate::bundle::BundleError;
 use crate::readback::Left;
 use crate::save::SaveError;
 use crate::table::TableSource;
@@ -128,6 +129,9 @@ pub enum JobError {
     /// Two rows would write the same file.
     #[error("two rows would both write {}", .0.display())]
     SameFile(PathBuf),
+    /// The folder cannot be used as a bundle.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// Saving failed.
     #[error(transparent)]
     Save(#[from] SaveError),
@@ -158,6 +162,7 @@ impl JobError {
             Self::NoMap => "map/missing",
             Self::Range(_) => "read/range",
             Self::SameFile(_) => "read/same-file",
+            Self::Bundle(e) => e.code(),
             Self::Save(e) => e.code(),
         }
     }

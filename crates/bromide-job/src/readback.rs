@@ -28,14 +28,17 @@ use crate::save::{SaveError, SaveOptions, Saved};
 use crate::source::Source;
 use crate::sums;
 
+mod against;
 mod pages;
 mod rescue;
 mod verify;
 
+pub use against::{Against, compare_with_phone};
 pub use verify::{Settled, Verified};
 
 use pages::{InMemory, Manner, Pages, Went};
 use rescue::Rescue;
+use verify::Again;
 
 /// How to read.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +49,7 @@ pub struct ReadOptions {
     pub pages_per_packet: u32,
     /// Digests of all files in one `SHA256SUMS` per folder, instead of a `NAME.sha256` beside each file.
     pub one_sums_file: bool,
-    /// Files that are whole already are left as they are, instead of being in the way.
+    /// Files that are whole already are left as they are, instead of being in the way; the mapfiles stay.
     pub keep_whole: bool,
     /// Read everything twice and compare.
     pub verify: bool,
@@ -324,10 +327,13 @@ impl<'o, B: Book> Rows<'o, B> {
         let row = pages.row;
         let mut verified = None;
         if self.options.verify {
-            let (geometry, packet) = (&self.geometry, self.options.pages_per_packet);
-            let layout = layout(row.shape);
-            verified =
-                Some(verify::again(&mut pages, source, &mut dump, geometry, layout, packet, tell).await?);
+            let mut again = Again {
+                pages: &mut pages,
+                geometry: &self.geometry,
+                layout: layout(row.shape),
+                pages_per_packet: self.options.pages_per_packet,
+            };
+            verified = Some(again.compare(source, &mut dump, tell).await?);
         }
         if self.options.force {
             // Between the new image and its new digest nothing may claim the old one for it.
@@ -337,6 +343,10 @@ impl<'o, B: Book> Rows<'o, B> {
         }
         let resumed = dump.resumed();
         let saved = dump.finish()?;
+        if !self.options.keep_whole {
+            // A single file needs no word about what is missing in it.
+            remove_if_there(&dump::map_path(&row.target))?;
+        }
         let done = Done { resumed, ..self.done(row, saved, pages.recoveries, verified)? };
         self.keep(done, tell)
     }

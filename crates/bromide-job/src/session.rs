@@ -10,7 +10,7 @@ use bromide_proto::wire::config::HostConfig;
 
 use crate::agent_file::AgentFile;
 use crate::error::JobError;
-use crate::event::{Event, Tell};
+use crate::event::{Chosen, Event, Tell};
 
 /// Blocks of the bad-block pool where no map says otherwise (`da-legacy.md` section 2.2).
 pub const DEFAULT_POOL: u32 = 80;
@@ -34,6 +34,8 @@ pub struct Session<L> {
     pub found: Found,
     /// Blocks of the pool the agent was told.
     pub pool_blocks: u32,
+    /// Which agent it is.
+    pub chosen: Chosen,
 }
 
 impl<L: Link> Session<L> {
@@ -48,7 +50,8 @@ impl<L: Link> Session<L> {
         let identity = brom.identity().await?;
         tell(Event::Phone(&identity));
         let agent = da.agent_for(&identity, options.agent_format)?;
-        tell(Event::AgentChosen(&agent.chosen));
+        let chosen = agent.chosen.clone();
+        tell(Event::AgentChosen(&chosen));
         let talk = brom
             .start_agent(&identity, &agent.upload, &mut |done, total| tell(Event::AgentUpload(done, total)))
             .await?;
@@ -73,7 +76,7 @@ impl<L: Link> Session<L> {
             )));
         }
         tell(Event::Found(&found));
-        Ok(Self { agent, identity, found, pool_blocks: options.pool_blocks })
+        Ok(Self { agent, identity, found, pool_blocks: options.pool_blocks, chosen })
     }
 
     /// The agent in its command loop.
@@ -96,8 +99,9 @@ impl<L: Link> Session<L> {
 
     /// Lets go of the cable while the agent goes on running.
     pub fn park(self) -> (L, Parked) {
-        let (link, agent) = self.agent.park();
-        (link, Parked { agent, identity: self.identity, found: self.found, pool_blocks: self.pool_blocks })
+        let Self { agent, identity, found, pool_blocks, chosen } = self;
+        let (link, agent) = agent.park();
+        (link, Parked { agent, identity, found, pool_blocks, chosen })
     }
 
     /// Ends the agent; the phone switches off. What was read is whole already, so a phone that leaves without its
@@ -122,17 +126,19 @@ pub struct Parked {
     identity: Identity,
     found: Found,
     pool_blocks: u32,
+    chosen: Chosen,
 }
 
 impl Parked {
     /// Goes on behind another link, on which the agent waits for a command.
     pub fn resume<L: Link>(self, link: L) -> Session<L> {
-        let agent = Agent::resume(link, self.agent);
+        let agent = Agent::resume(link, self.agent.clone());
         self.with(agent)
     }
 
     /// Goes on with the agent that was found again.
     pub fn with<L: Link>(self, agent: Agent<L>) -> Session<L> {
-        Session { agent, identity: self.identity, found: self.found, pool_blocks: self.pool_blocks }
+        let Self { identity, found, pool_blocks, chosen, .. } = self;
+        Session { agent, identity, found, pool_blocks, chosen }
     }
 }

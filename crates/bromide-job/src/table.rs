@@ -243,6 +243,15 @@ fn repaired(stored: &[u8], geometry: &Geometry) -> (Vec<u8>, PageShape) {
     (pages, PageShape { main, free })
 }
 
+/// What is going to be read, and by which map.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// The map that was given, or the phone's own table.
+    pub map: Option<Map>,
+}
+
 /// What to read, once the phone is there. Partitions without a map are those of the phone's own table; with one, a
 /// table that says otherwise is told as a warning and changes nothing.
 ///
@@ -253,7 +262,7 @@ pub async fn rows_on_phone<L: Link>(
     wishes: &[Wish],
     map: Option<&Map>,
     tell: &mut Tell<'_>,
-) -> Result<Vec<Row>, JobError> {
+) -> Result<Planned, JobError> {
     let geometry = session.geometry()?;
     let pool = session.pool_blocks;
     let mut own = None;
@@ -274,7 +283,9 @@ pub async fn rows_on_phone<L: Link>(
             (Ok(None), _) => {}
         }
     }
-    rows::resolve(wishes, map.or(own.as_ref()), &geometry, pool, &mut |text| tell(Event::Note(text)))
+    let map = map.cloned().or(own);
+    let rows = rows::resolve(wishes, map.as_ref(), &geometry, pool, &mut |text| tell(Event::Note(text)))?;
+    Ok(Planned { rows, map })
 }
 
 /// Where a map and the phone's own table disagree, as a sentence; names alone are no difference.

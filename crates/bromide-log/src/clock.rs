@@ -75,6 +75,13 @@ fn parts(at: Duration) -> Parts {
     }
 }
 
+/// The time now, as `2026-11-29T18:57:08.123Z` (RFC 3339).
+#[must_use]
+pub fn utc_now() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    rfc3339(since.unwrap_or_default())
+}
+
 /// `2026-11-29T18:57:08.123Z` (RFC 3339).
 pub(crate) fn rfc3339(at: Duration) -> String {
     let Parts { year, month, day, hour, minute, second, milli } = parts(at);

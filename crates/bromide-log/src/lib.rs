@@ -26,6 +26,7 @@ mod wrap;
 mod writer;
 
 pub use cable::{pages_noted, relative};
+pub use clock::utc_now;
 pub use place::{ACCOUNT, EVENTS, Place, RECORDING};
 pub use recorder::{Recorder, words};
 pub use redact::{Names, Redactor};

@@ -46,6 +46,8 @@ pub(crate) enum Command {
     // A text here would hide the longer one of the arguments' own type.
     Read(Read),
     ReadList(ReadList),
+    Resume(Resume),
+    Verify(Verify),
     /// Show what phone is on the cable: chip, versions, security, storages, its own partition table
     Info(Info),
     /// Look into Download Agent files
@@ -195,6 +197,17 @@ pub(crate) struct Pages {
     pub(crate) force: bool,
 }
 
+/// How much is done against trouble.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Care {
+    /// Read everything twice, the second time backwards and in other packets, and settle what differs by its parity
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Make what came durable after so many bytes, and at least once a second: what a power cut may cost
+    #[arg(long, value_name = "BYTES", default_value = "32M", value_parser = bytes)]
+    pub(crate) checkpoint: u64,
+}
+
 /// Read a partition, all partitions, a range or the whole chip into files
 ///
 /// The pages arrive as they are stored, with their spare bytes, and every sector is checked against
@@ -241,6 +254,8 @@ pub(crate) struct Read {
     #[command(flatten)]
     pub(crate) pages: Pages,
     #[command(flatten)]
+    pub(crate) care: Care,
+    #[command(flatten)]
     pub(crate) cable: Cable,
 }
 
@@ -274,7 +289,56 @@ pub(crate) struct ReadList {
     #[arg(long)]
     pub(crate) force: bool,
     #[command(flatten)]
+    pub(crate) care: Care,
+    #[command(flatten)]
     pub(crate) cable: Cable,
+}
+
+/// Go on with a dump of all partitions that was cut short
+///
+/// The same as the read --all that began it, with what its record (bundle.json) knows: map, way of reading, agent.
+/// It must be the same phone. What is there already is not read again, but for one page that is compared.
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    /// Folder of the dump
+    pub(crate) folder: PathBuf,
+    /// Where the phone is: see bromide read --help
+    #[arg(long, value_name = "WHERE", default_value = "usb")]
+    pub(crate) via: Via,
+    /// Download Agent container [default: that of the earlier runs]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) da: Option<PathBuf>,
+    /// Pages per packet
+    #[arg(long, value_name = "PAGES", default_value_t = 64, value_parser = count)]
+    pub(crate) packet_pages: u32,
+    #[command(flatten)]
+    pub(crate) care: Care,
+    #[command(flatten)]
+    pub(crate) manner: Manner,
+}
+
+/// Compare a dump with the phone it came from, page by page
+///
+/// Reads every image of the dump again, backwards and in other packets, and changes neither the files nor the phone.
+/// Pages that differ only in bits their parity corrects count as the same. Exit code 4: the phone holds something
+/// else. bromide bundle verify checks the files alone, without a phone.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Folder of the dump
+    pub(crate) folder: PathBuf,
+    /// Images by name [default: all that are whole]
+    pub(crate) images: Vec<String>,
+    /// Where the phone is: see bromide read --help
+    #[arg(long, value_name = "WHERE", default_value = "usb")]
+    pub(crate) via: Via,
+    /// Download Agent container [default: that of the earlier runs]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) da: Option<PathBuf>,
+    /// Pages per packet
+    #[arg(long, value_name = "PAGES", default_value_t = 64, value_parser = count)]
+    pub(crate) packet_pages: u32,
+    #[command(flatten)]
+    pub(crate) manner: Manner,
 }
 
 #[derive(Debug, Args)]

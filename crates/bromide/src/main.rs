@@ -56,6 +56,8 @@ fn run(command: Command, log: &LogOptions, front: &mut Front, cancel: &Cancel) -
     match command {
         Command::Read(args) => cmd::read::read(args, front, cancel),
         Command::ReadList(args) => cmd::read::read_list(args, front, cancel),
+        Command::Resume(args) => cmd::resume::resume(args, front, cancel),
+        Command::Verify(args) => cmd::verify::verify(args, front, cancel),
         Command::Info(args) => cmd::info::info(args, front, cancel),
         Command::Da(Da::List { file }) => cmd::da::list(&file, front),
         Command::Map(command) => cmd::map::map(command, front),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use bromide_job::bundle::BundleError;
 use bromide_job::error::JobError;
 use bromide_job::save::SaveError;
 use bromide_link::replay::{ReplayDiffers, ReplayEnded, ReplayUnreadable};
@@ -289,6 +290,7 @@ fn job_advice(error: &JobError, via: &Via) -> Option<String> {
         JobError::PageUnreadable { .. } => POWER_CYCLE.into(),
         JobError::Range(_) => "bromide info shows the size of the chip and of its pages".into(),
         JobError::SameFile(_) => "give each row a file of its own".into(),
+        JobError::Bundle(bundle) => bundle_advice(bundle),
         JobError::Save(save) => save_advice(save),
     })
 }
@@ -302,6 +304,20 @@ fn find_advice(find: &bromide_image::map::FindError) -> String {
         }
         FindError::Unknown(unknown) => format!("the map has {}", unknown.all.join(", ")),
         FindError::Ambiguous { .. } => "read it by address: --at and --len".into(),
+    }
+}
+
+fn bundle_advice(bundle: &BundleError) -> String {
+    match bundle {
+        BundleError::None(_) => "bromide read --all -o FOLDER makes one".into(),
+        BundleError::Damaged { .. } => {
+            "restore it from a copy; the images and their mapfiles are good without it, and --force begins anew".into()
+        }
+        BundleError::Busy(_) => "wait until it has ended, or choose another folder with -o".into(),
+        BundleError::Other { .. } => {
+            "choose another folder with -o for this one; or --force discards what is there".into()
+        }
+        BundleError::Save(save) => save_advice(save),
     }
 }
 

@@ -101,7 +101,6 @@ pub(crate) fn intend(command: &Command, options: &LogOptions) {
 }
 
 /// The log goes into the bundle in this folder. Said before a phone is met.
-#[allow(dead_code, reason = "for bundles")]
 pub(crate) fn in_bundle(folder: &Path) {
     if let Some(mut bundle) = LOG.get().and_then(|intent| intent.bundle.lock().ok()) {
         *bundle = Some(folder.to_owned());
@@ -142,6 +141,16 @@ impl Intent {
         };
         Recorder::start(place, run).map_err(|e| format!("{}: {e}", at.display()))
     }
+}
+
+/// Folder of the log, where one was begun.
+pub(crate) fn folder() -> Option<&'static Path> {
+    recorder().map(Recorder::folder)
+}
+
+/// Whether names are to be masked.
+pub(crate) fn redacts() -> bool {
+    LOG.get().is_some_and(|intent| intent.options.redact)
 }
 
 /// The log, where one was begun.
@@ -212,6 +221,12 @@ fn task(command: &Command) -> (&'static str, String) {
         Command::Read(args) => return ("read", reading(args)),
         Command::ReadList(args) => {
             return ("read-list", format!("read what the list {} names.", args.list.display()));
+        }
+        Command::Resume(args) => {
+            return ("resume", format!("go on with the dump in {}.", args.folder.display()));
+        }
+        Command::Verify(args) => {
+            return ("verify", format!("compare the dump in {} with the phone.", args.folder.display()));
         }
         Command::Info(_) => ("info", "see which phone is on the cable."),
         Command::Image(_) => ("image", "look into the files on the phone itself."),

@@ -44,6 +44,9 @@ pub enum Whole {
 pub struct Agent {
     /// Name of the container's file, without its folder.
     pub container: String,
+    /// The file as it was named on the command line, for going on; absent where paths are masked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// Text the container carries.
     pub label: String,
     /// Position of the entry in the container.

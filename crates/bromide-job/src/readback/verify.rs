@@ -3,8 +3,6 @@
 //! NAND does not give the same bits twice. Where the page's own parity tells which reading is the better one it
 //! decides; elsewhere the majority of several readings does, bit by bit. Every page that differed is reported.
 
-use std::path::Path;
-
 use bromide_nand::{Geometry, Layout, PageState, check_page};
 
 use super::pages::{InMemory, Manner, Pages, Went};
@@ -63,54 +61,97 @@ const fn wrong_bits(state: PageState) -> Option<u16> {
     }
 }
 
-/// Reads the whole image again and settles what differs.
-pub(super) async fn again<S: Source>(
-    pages: &mut Pages<'_>,
-    source: &mut S,
-    dump: &mut Dump,
-    geometry: &Geometry,
-    layout: Layout,
-    pages_per_packet: u32,
-    tell: &mut Tell<'_>,
-) -> Result<Verified, JobError> {
-    let unit = pages.unit();
-    let mut found = Verified::default();
-    let mut end = pages.count();
-    tell(Event::VerifyStart { row: pages.row, bytes: end * unit });
-    let all = end * unit;
-    while end > 0 {
-        let start = end.saturating_sub(STRETCH);
-        let mut second = InMemory { first: start * unit, bytes: Vec::new() };
-        let manner = Manner::swift(other_than(pages_per_packet));
-        if let Went::Stopped { page, .. } = pages.read(source, start..end, manner, &mut second, tell).await? {
-            found.not_again += end - page;
-            end = page;
-            second.bytes.truncate(usize::try_from((end - start) * unit).unwrap_or(0));
-        }
-        let mut first = vec![0; second.bytes.len()];
-        dump.read_at(start * unit, &mut first)?;
-        found.pages += end - start;
-        for number in start..end {
-            let at = usize::try_from((number - start) * unit).unwrap_or(usize::MAX);
-            let size = usize::try_from(unit).unwrap_or(usize::MAX);
-            let (Some(a), Some(b)) = (first.get(at..at + size), second.bytes.get(at..at + size)) else {
-                continue;
-            };
-            if a != b {
-                let readings = more(pages, source, number, [a.to_vec(), b.to_vec()], tell).await?;
-                let (settled, best) = settle(&readings, geometry, layout);
-                found.differed += 1;
-                if found.differing.len() < NAMED {
-                    found.differing.push((number, settled));
-                }
-                replace(dump, number * unit, a, best, tell)?;
-            }
-        }
-        end = start;
-        tell(Event::Read(all - end * unit));
+/// The first reading.
+pub(super) trait First {
+    /// Bytes of it.
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<(), JobError>;
+
+    /// A page came differently: its place, as it was, and the best of all readings.
+    fn differs(&mut self, at: u64, was: &[u8], best: Vec<u8>, tell: &mut Tell<'_>) -> Result<(), JobError>;
+}
+
+/// The better reading is kept.
+impl First for Dump {
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<(), JobError> {
+        Ok(Self::read_at(self, at, into)?)
     }
-    found.differing.sort_unstable_by_key(|(page, _)| *page);
-    Ok(found)
+
+    fn differs(&mut self, at: u64, was: &[u8], best: Vec<u8>, tell: &mut Tell<'_>) -> Result<(), JobError> {
+        if was == best {
+            return Ok(());
+        }
+        tell(Event::Replaced { file: self.target(), at, was });
+        Ok(self.put(at, best)?)
+    }
+}
+
+/// An image that is read again.
+pub(super) struct Again<'a, 'r> {
+    pub(super) pages: &'a mut Pages<'r>,
+    pub(super) geometry: &'a Geometry,
+    pub(super) layout: Layout,
+    /// What the first reading asked for at once.
+    pub(super) pages_per_packet: u32,
+}
+
+impl Again<'_, '_> {
+    /// Reads the whole image again and settles what differs.
+    pub(super) async fn compare<S: Source>(
+        &mut self,
+        source: &mut S,
+        first: &mut impl First,
+        tell: &mut Tell<'_>,
+    ) -> Result<Verified, JobError> {
+        let unit = self.pages.unit();
+        let mut found = Verified::default();
+        let mut end = self.pages.count();
+        let all = end * unit;
+        tell(Event::VerifyStart { row: self.pages.row, bytes: all });
+        while end > 0 {
+            let start = end.saturating_sub(STRETCH);
+            let mut second = InMemory { first: start * unit, bytes: Vec::new() };
+            let manner = Manner::swift(other_than(self.pages_per_packet));
+            let went = self.pages.read(source, start..end, manner, &mut second, tell).await?;
+            if let Went::Stopped { page, .. } = went {
+                found.not_again += end - page;
+            }
+            self.stretch(source, start, &second.bytes, first, &mut found, tell).await?;
+            end = start;
+            tell(Event::Read(all - end * unit));
+        }
+        found.differing.sort_unstable_by_key(|(page, _)| *page);
+        Ok(found)
+    }
+
+    /// Compares pages from `start` on.
+    async fn stretch<S: Source>(
+        &mut self,
+        source: &mut S,
+        start: u64,
+        second: &[u8],
+        first: &mut impl First,
+        found: &mut Verified,
+        tell: &mut Tell<'_>,
+    ) -> Result<(), JobError> {
+        let unit = self.pages.unit();
+        let mut before = vec![0; second.len()];
+        first.read_at(start * unit, &mut before)?;
+        let size = usize::try_from(unit).unwrap_or(usize::MAX);
+        for (number, (a, b)) in (start..).zip(before.chunks_exact(size).zip(second.chunks_exact(size))) {
+            found.pages += 1;
+            if a == b {
+                continue;
+            }
+            let readings = more(self.pages, source, number, [a.to_vec(), b.to_vec()], tell).await?;
+            let (settled, best) = settle(&readings, self.geometry, self.layout);
+            found.differed += 1;
+            if found.differing.len() < NAMED {
+                found.differing.push((number, settled));
+            }
+            first.differs(number * unit, a, best, tell)?;
+        }
+        Ok(())
+    }
 }
 
 /// Another packet size than the first reading had.
@@ -169,15 +210,6 @@ fn majority(readings: &[Vec<u8>]) -> Vec<u8> {
         *byte = (0..8).map(bit).sum();
     }
     best
-}
-
-fn replace(dump: &mut Dump, at: u64, was: &[u8], best: Vec<u8>, tell: &mut Tell<'_>) -> Result<(), JobError> {
-    if was == best {
-        return Ok(());
-    }
-    let file: &Path = dump.target();
-    tell(Event::Replaced { file, at, was });
-    Ok(dump.put(at, best)?)
 }
 
 #[cfg(test)]

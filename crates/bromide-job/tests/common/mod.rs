@@ -126,7 +126,7 @@ pub fn job_by<L: Link>(
     };
     let result = run(async {
         let mut open = begin(link, da, session, tell).await?;
-        let rows = rows_on_phone(&mut open, wishes, map, tell).await?;
+        let rows = rows_on_phone(&mut open, wishes, map, tell).await?.rows;
         let done = read_rows(&mut open, &rows, options, &mut NoBook, tell).await?;
         open.finish(tell).await;
         Ok(done)

@@ -75,7 +75,7 @@ pub(crate) fn demo(args: Demo, front: &mut Front, cancel: &Cancel) -> Result<(),
         verify: false,
         checkpoint: CHECKPOINT,
     };
-    let job = Job { wishes: vec![wish], map: Some(map), folder: None, options };
+    let job = Job { wishes: vec![wish], map: Some(map), folder: None, bundle: false, options };
     read_job(&job, &cable, front, cancel)?;
 
     front.say("4. Compare with the virtual chip, page by page");

@@ -13,7 +13,7 @@ use bromide_proto::brom::Identity;
 use bromide_proto::link::Link;
 
 use crate::cli;
-use crate::cmd::read::{container, end, on_phone};
+use crate::cmd::meet::{container, end, on_phone};
 use crate::front::Front;
 use crate::out;
 use crate::report::Failure;

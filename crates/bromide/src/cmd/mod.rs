@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+pub(crate) mod account;
 pub(crate) mod da;
 pub(crate) mod demo;
 pub(crate) mod devices;
@@ -10,7 +11,10 @@ pub(crate) mod image;
 pub(crate) mod info;
 pub(crate) mod log;
 pub(crate) mod map;
+pub(crate) mod meet;
 pub(crate) mod phone;
 pub(crate) mod read;
+pub(crate) mod resume;
 pub(crate) mod setup;
+pub(crate) mod verify;
 pub(crate) mod watch;

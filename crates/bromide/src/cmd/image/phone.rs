@@ -24,7 +24,7 @@ use bromide_link::{Cancel, run};
 use bromide_proto::wire::nand_read::{AddressKind, Shape};
 
 use crate::cli::{Cable, Output};
-use crate::cmd::read::{container, end, on_phone};
+use crate::cmd::meet::{container, end, on_phone};
 use crate::front::Front;
 use crate::numbers::grouped;
 use crate::report::Failure;
