@@ -10,7 +10,7 @@ use bromide_capture::{About, Bytes, Pieces, Playback, Recording, What, export};
 use bromide_job::agent_file::AgentFile;
 use bromide_job::error::JobError;
 use bromide_job::follow::{FollowOptions, Follower, SpeedWish};
-use bromide_job::readback::{ReadOptions, read_rows};
+use bromide_job::readback::{CHECKPOINT, NoBook, ReadOptions, read_rows};
 use bromide_job::rows::{Want, Wish, resolve};
 use bromide_job::session::SessionOptions;
 use bromide_job::source::Source as _;
@@ -160,7 +160,14 @@ fn read(bus: Watched, recorder: &Recorder, target: &Path, speed: SpeedWish) -> R
     let da = AgentFile::from_bytes(Path::new("demo"), demo_agent::container(Generation::G2)).unwrap();
     let session = SessionOptions { agent_format: None, pool_blocks: 80 };
     let follow = FollowOptions { session, speed, wait: Duration::from_secs(60) };
-    let options = ReadOptions { force: false, pages_per_packet: 16, one_sums_file: false };
+    let options = ReadOptions {
+        force: false,
+        pages_per_packet: 16,
+        one_sums_file: false,
+        keep_whole: false,
+        verify: false,
+        checkpoint: CHECKPOINT,
+    };
     let want = Want::Range { start: START, length: LENGTH, target: target.to_owned() };
     let wish = Wish { want, shape: Shape::AsStored, kind: AddressKind::Logical };
     let tell = &mut |event: bromide_job::event::Event<'_>| recorder.event(&event);
@@ -170,7 +177,7 @@ fn read(bus: Watched, recorder: &Recorder, target: &Path, speed: SpeedWish) -> R
         let geometry = phone.session().unwrap().geometry()?;
         let rows = resolve(&[wish], None, &geometry, 80, &mut |_| {})?;
         phone.raise(tell).await?;
-        let read = read_rows(&mut phone, &rows, &options, tell).await;
+        let read = read_rows(&mut phone, &rows, &options, &mut NoBook, tell).await;
         if read.is_ok() {
             phone.into_session().unwrap().finish(tell).await;
         } else if let Some(session) = phone.into_session() {
