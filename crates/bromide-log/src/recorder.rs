@@ -193,6 +193,11 @@ impl Recorder {
                 state.ids(queue, at, &ids);
                 state.deliver(queue, true);
             }
+            // Bytes of pages are no part of a masked log.
+            Event::Replaced { file, at: place, was } if state.redactor.is_none() => {
+                state.cable.replaced(at, file, *place, was);
+                state.deliver(queue, false);
+            }
             Event::Note(text) | Event::Warning(text) => {
                 state.cable.note(at, (*text).to_owned());
                 state.deliver(queue, false);

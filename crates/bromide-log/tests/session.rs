@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bromide_capture::{About, Bytes, Pieces, Playback, Recording, What, export};
 use bromide_job::agent_file::AgentFile;
 use bromide_job::error::JobError;
+use bromide_job::event::Event;
 use bromide_job::follow::{FollowOptions, Follower, SpeedWish};
 use bromide_job::readback::{CHECKPOINT, NoBook, ReadOptions, read_rows};
 use bromide_job::rows::{Want, Wish, resolve};
@@ -170,7 +171,7 @@ fn read(bus: Watched, recorder: &Recorder, target: &Path, speed: SpeedWish) -> R
     };
     let want = Want::Range { start: START, length: LENGTH, target: target.to_owned() };
     let wish = Wish { want, shape: Shape::AsStored, kind: AddressKind::Logical };
-    let tell = &mut |event: bromide_job::event::Event<'_>| recorder.event(&event);
+    let tell = &mut |event: Event<'_>| recorder.event(&event);
     run(async {
         let bus = RecordedBus::new(bus, Some(recorder.clone()));
         let mut phone = Follower::catch(bus, &da, follow, tell).await?;
@@ -220,9 +221,25 @@ fn after_trouble_the_export_still_has_every_byte_that_passed() {
         session.recorder.finish(&Outcome::DONE);
         assert_same(&session.exported(), &session.passed);
         let told = session.text("hacklog.md");
-        assert!(told.contains("Note: Asked again at byte"), "{told}");
+        assert!(told.contains("Note: Asked again at page"), "{told}");
         assert!(told.contains("The cable needed help: 2 requests had to be made anew."), "{told}");
     }
+}
+
+#[test]
+fn a_page_that_was_read_better_later_is_put_back_as_it_passed() {
+    let session = Session::new(Detail::On, false, Faults::default(), SpeedWish::AsMet);
+    let image = session.folder.path().join("piece.img");
+    for (place, by) in [(2112 * 5, 0xaa), (2112 * 5, 0xbb), (2112 * 20, 0xcc)] {
+        let mut bytes = fs::read(&image).unwrap();
+        let page = place..place + 2112;
+        let was = bytes[page.clone()].to_vec();
+        session.recorder.event(&Event::Replaced { file: &image, at: place as u64, was: &was });
+        bytes[page].fill(by);
+        fs::write(&image, bytes).unwrap();
+    }
+    session.recorder.finish(&Outcome::DONE);
+    assert_same(&session.exported(), &session.passed);
 }
 
 #[test]
@@ -263,20 +280,21 @@ fn the_account_tells_what_was_asked_seen_decided_and_how_it_ended() {
 #[test]
 fn a_failure_is_told_with_its_advice_and_the_last_exchanges() {
     let session = Session::new(Detail::On, false, stop(37, u32::MAX), SpeedWish::AsMet);
-    let Err(JobError::Talk(error)) = &session.result else { panic!("the page never comes") };
+    let error = session.result.as_ref().unwrap_err();
     let trouble = Trouble {
         code: "talk/unreadable".into(),
         what: error.to_string(),
         advice: Some("read around it".into()),
-        tail: error.tail.clone(),
+        tail: "> 72\n< 5a 00".into(),
     };
     session.recorder.finish(&Outcome { exit: 1, trouble: Some(trouble) });
+    assert_same(&session.exported(), &session.passed);
     let told = session.text("hacklog.md");
     for part in [
         "It failed after ",
         "(exit code 1, `talk/unreadable`)",
         "What to do next: Read around it.",
-        "\n    < ",
+        "\n    > 72\n    < 5a 00\n",
     ] {
         assert!(told.contains(part), "{part} is missing in\n{told}");
     }
