@@ -102,8 +102,8 @@ mod tests {
             assert!(restore(&all, &piece(&wanted), &mut now));
             assert_eq!(now.to_vec(), wanted);
         }
-        assert!(!restore(&all, &piece(b"none"), &mut *b"Z1Y3".to_vec()));
+        assert!(!restore(&all, &piece(b"none"), &mut b"Z1Y3".to_vec()));
         let elsewhere = Piece { file: "g".into(), ..piece(b"0123") };
-        assert!(!restore(&all, &elsewhere, &mut *b"Z1Y3".to_vec()));
+        assert!(!restore(&all, &elsewhere, &mut b"Z1Y3".to_vec()));
     }
 }

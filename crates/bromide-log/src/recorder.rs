@@ -287,7 +287,6 @@ impl State {
         if let Some(redactor) = &mut self.redactor {
             redactor.entries(&mut entries);
         }
-        let mut entries = entries;
         for entry in entries.drain(..) {
             queue.push(Item::Entry(entry));
         }
