@@ -70,7 +70,7 @@ pub(crate) enum Command {
     Setup(crate::cmd::setup::Setup),
     Devices(crate::cmd::devices::Devices),
     Watch(crate::cmd::watch::Watch),
-    /// What was said to phones in earlier runs: list, show, export and remove the session logs
+    /// What was said to phones in earlier runs: list, show, export, replay and remove the session logs
     #[command(subcommand)]
     Log(crate::cmd::log::LogCommand),
     /// Have Wireshark and tshark understand what passes between host and phone

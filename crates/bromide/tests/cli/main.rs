@@ -16,6 +16,7 @@ mod history;
 mod image_chips;
 mod images;
 mod interrupted;
+mod logs;
 mod maps;
 mod mount;
 mod output;

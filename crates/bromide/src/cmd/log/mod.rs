@@ -20,6 +20,7 @@ pub(crate) enum LogCommand {
     List,
     Show(show::Show),
     Export(export::Export),
+    Replay(replay::Replay),
     Prune(prune::Prune),
     Replay(replay::Replay),
 }
@@ -35,6 +36,7 @@ pub(crate) fn log(
         LogCommand::List => list::list(&store(options)?, front),
         LogCommand::Show(args) => show::show(&args, &store(options)?, options.redact, front),
         LogCommand::Export(args) => export::export(&args, &store(options)?, options.redact, front),
+        LogCommand::Replay(args) => replay::replay(&args, front, cancel),
         LogCommand::Prune(args) => prune::prune(&args, &store(options)?, front),
         LogCommand::Replay(args) => replay::replay(&args, front, cancel),
     }
