@@ -60,6 +60,20 @@ pub struct ReadOptions {
 /// Default of [`ReadOptions::checkpoint`]: little enough to read again, enough not to keep the disk busy.
 pub const CHECKPOINT: u64 = 32 << 20;
 
+/// Single files, a block of the usual chip a packet, nothing replaced, read once.
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self {
+            force: false,
+            pages_per_packet: 64,
+            one_sums_file: false,
+            keep_whole: false,
+            verify: false,
+            checkpoint: CHECKPOINT,
+        }
+    }
+}
+
 /// A file that is whole.
 #[derive(Debug)]
 pub struct Done {

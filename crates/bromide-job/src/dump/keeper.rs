@@ -230,7 +230,7 @@ impl Far {
                 Task::Doubtful(tell) => {
                     let stream = mem::replace(&mut self.stream, self.fresh.clone());
                     let end = self.map.prefix();
-                    self.stream = stream.to_the_end(&self.part, end).map_err(Failure::Save)?;
+                    self.stream = stream.up_to(&self.part, end).map_err(Failure::Save)?;
                     drop(tell.send(self.stream.doubtful()));
                 }
                 Task::FillGaps => self.fill_gaps()?,
@@ -246,12 +246,12 @@ impl Far {
         let noted = prefix.filter(|prefix| prefix.bytes <= end);
         let mut stream = mem::replace(&mut self.stream, self.fresh.clone());
         if let Some(prefix) = noted {
-            stream = stream.to_the_end(&self.part, prefix.bytes).map_err(Failure::Save)?;
+            stream = stream.up_to(&self.part, prefix.bytes).map_err(Failure::Save)?;
             if stream.sha256() != prefix.sha256 {
                 return Err(Failure::Altered);
             }
         }
-        self.stream = stream.to_the_end(&self.part, end).map_err(Failure::Save)?;
+        self.stream = stream.up_to(&self.part, end).map_err(Failure::Save)?;
         Ok(())
     }
 

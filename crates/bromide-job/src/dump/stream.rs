@@ -78,7 +78,7 @@ impl Stream {
     }
 
     /// Goes on with the bytes of a file up to `end`.
-    pub(super) fn to_the_end(mut self, path: &Path, end: u64) -> Result<Self, SaveError> {
+    pub(super) fn up_to(mut self, path: &Path, end: u64) -> Result<Self, SaveError> {
         if self.at < end {
             let failed = || SaveError::io("read", path);
             let mut file = File::open(path).map_err(failed())?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bromide_capture::{About, Bytes, Entry, Piece, Playback, Recording, What};
 use bromide_job::agent_file::AgentFile;
 use bromide_job::follow::{FollowOptions, Follower, SpeedWish};
-use bromide_job::readback::{CHECKPOINT, NoBook, ReadOptions, read_rows};
+use bromide_job::readback::{NoBook, ReadOptions, read_rows};
 use bromide_job::rows::{Want, Wish};
 use bromide_job::session::{DEFAULT_POOL, SessionOptions};
 use bromide_job::source::Source;
@@ -81,14 +81,8 @@ fn record(bench: &Bench, most_at_once: Option<u32>) -> Vec<u8> {
     let options = FollowOptions { session, speed: SpeedWish::AsMet, wait: Duration::from_secs(60) };
     let want = Want::Range { start: START, length: LENGTH, target: bench.path("piece.bin") };
     let wishes = [Wish { want, shape: Shape::AsStored, kind: AddressKind::Logical }];
-    let read = ReadOptions {
-        force: false,
-        pages_per_packet: 64,
-        one_sums_file: false,
-        keep_whole: false,
-        verify: false,
-        checkpoint: CHECKPOINT,
-    };
+    let read =
+        ReadOptions { force: false, pages_per_packet: 64, one_sums_file: false, ..ReadOptions::default() };
     let tell = &mut |_: bromide_job::event::Event<'_>| {};
     run(async {
         let bus = Watched(bus, tape.clone(), most_at_once);

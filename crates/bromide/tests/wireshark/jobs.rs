@@ -6,7 +6,7 @@ use std::time::Duration;
 use bromide_job::agent_file::AgentFile;
 use bromide_job::error::JobError;
 use bromide_job::follow::{FollowOptions, Follower, SpeedWish};
-use bromide_job::readback::{ReadOptions, read_rows};
+use bromide_job::readback::{NoBook, ReadOptions, read_rows};
 use bromide_job::rows::{Want, Wish, resolve};
 use bromide_job::session::{Session, SessionOptions};
 use bromide_job::source::Source;
@@ -77,7 +77,7 @@ fn session() -> SessionOptions {
 }
 
 fn options() -> ReadOptions {
-    ReadOptions { force: true, pages_per_packet: PACKET, one_sums_file: false }
+    ReadOptions { force: true, pages_per_packet: PACKET, ..ReadOptions::default() }
 }
 
 fn wish(folder: &Path) -> Wish {
@@ -98,7 +98,7 @@ pub(crate) fn run_job(job: &Job<'_>, folder: &Path) -> (Result<(), JobError>, Ve
         let brom = Brom::hello(link, Duration::from_secs(5)).await?;
         let mut open = Session::greeted(brom, &da, &session(), tell).await?;
         let rows = rows_on_phone(&mut open, &[wish(folder)], None, tell).await?;
-        read_rows(&mut open, &rows, &options(), tell).await?;
+        read_rows(&mut open, &rows.rows, &options(), &mut NoBook, tell).await?;
         open.finish(tell).await;
         Ok(())
     });
@@ -118,7 +118,7 @@ pub(crate) fn run_at_high_speed(format: Format, folder: &Path) -> Vec<Said> {
         let geometry = Source::session(&mut follower).unwrap().geometry()?;
         let rows = resolve(&[wish(folder)], None, &geometry, 80, &mut |_| {})?;
         follower.raise(tell).await?;
-        read_rows(&mut follower, &rows, &options(), tell).await?;
+        read_rows(&mut follower, &rows, &options(), &mut NoBook, tell).await?;
         follower.into_session().unwrap().finish(tell).await;
         Ok::<(), JobError>(())
     })

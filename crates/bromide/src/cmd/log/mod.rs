@@ -22,7 +22,6 @@ pub(crate) enum LogCommand {
     Export(export::Export),
     Replay(replay::Replay),
     Prune(prune::Prune),
-    Replay(replay::Replay),
 }
 
 /// `bromide log`.
@@ -38,7 +37,6 @@ pub(crate) fn log(
         LogCommand::Export(args) => export::export(&args, &store(options)?, options.redact, front),
         LogCommand::Replay(args) => replay::replay(&args, front, cancel),
         LogCommand::Prune(args) => prune::prune(&args, &store(options)?, front),
-        LogCommand::Replay(args) => replay::replay(&args, front, cancel),
     }
 }
 
