@@ -10,7 +10,7 @@ use std::time::Duration;
 use bromide_capture::{About, Bytes, Entry, Pieces, Playback, Recording, What};
 use bromide_job::error::JobError;
 use bromide_job::follow::{FollowOptions, Follower, SpeedWish};
-use bromide_job::readback::read_rows;
+use bromide_job::readback::{NoBook, read_rows};
 use bromide_job::rows::resolve;
 use bromide_job::source::Source;
 use bromide_link::replay::{Left, ReplayBus, ReplayDiffers, ReplayEnded, ReplayPhone};
@@ -90,7 +90,7 @@ fn read<B: Bus>(bus: B, format: Format, speed: SpeedWish, blocks: u64, file: &Pa
         let geometry = follower.session().unwrap().geometry()?;
         let rows = resolve(&[wish], None, &geometry, 80, &mut |_| {})?;
         follower.raise(tell).await?;
-        read_rows(&mut follower, &rows, &read_options(), tell).await?;
+        read_rows(&mut follower, &rows, &read_options(), &mut NoBook, tell).await?;
         follower.into_session().unwrap().finish(tell).await;
         Ok(())
     })

@@ -1,6 +1,7 @@
 //! Images that are read over several runs, on a real disk.
 
 use std::fs;
+use std::iter::once;
 
 use bromide_nand::{Geometry, Layout};
 use serde_json::json;
@@ -64,10 +65,10 @@ impl Place {
     }
 
     /// A run that ended after these pages.
-    fn left_after(&self, some: &[Range<u64>]) {
+    fn left_after(&self, some: impl IntoIterator<Item = Range<u64>>) {
         let mut dump = self.begin();
         for numbers in some {
-            dump.put(at(numbers.start), pages(numbers.clone())).unwrap();
+            dump.put(at(numbers.start), pages(numbers)).unwrap();
         }
     }
 
@@ -115,7 +116,7 @@ fn pages_may_come_in_any_order_and_again_and_differently() {
 fn another_run_goes_on_where_the_first_one_ended() {
     for split in 1..PAGES {
         let place = Place::new();
-        place.left_after(&[0..split]);
+        place.left_after(once(0..split));
         assert!(place.part().exists() && !place.path().exists());
         let mut dump = place.begin();
         assert_eq!((dump.resumed(), dump.map().prefix()), (at(split), at(split)));
@@ -127,8 +128,8 @@ fn another_run_goes_on_where_the_first_one_ended() {
 #[test]
 fn a_run_may_fill_what_others_left_out() {
     let place = Place::new();
-    place.left_after(&[0..5, 10..20]);
-    place.left_after(&[30..40]);
+    place.left_after([0..5, 10..20]);
+    place.left_after(once(30..40));
     let mut dump = place.begin();
     assert_eq!(dump.map().next(State::Untried, 0), Some(at(5)..at(10)));
     dump.put(at(20), pages(20..30)).unwrap();
@@ -160,7 +161,7 @@ fn an_image_with_a_gap_gets_no_name_and_its_gap_is_marked() {
 #[test]
 fn what_belongs_to_another_read_or_was_changed_is_not_gone_on_with() {
     let place = Place::new();
-    place.left_after(&[0..20]);
+    place.left_after(once(0..20));
     let other = DumpOptions { origin: json!({"phone": "b", "start": 0}), ..options() };
     let said = place.refusal(other).to_string();
     assert!(said.contains("different: phone"), "{said}");
@@ -197,7 +198,7 @@ fn two_programs_do_not_write_one_image() {
 #[test]
 fn a_whole_file_is_recognised_and_looked_at_again() {
     let place = Place::new();
-    place.left_after(&[0..PAGES]);
+    place.left_after(once(0..PAGES));
     assert_eq!(Dump::standing(&place.path(), &options()).unwrap(), Standing::Begun(at(PAGES)));
     is_right(&place.begin().finish().unwrap());
     assert_eq!(Dump::standing(&place.path(), &options()).unwrap(), Standing::Whole);

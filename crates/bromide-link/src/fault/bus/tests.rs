@@ -36,7 +36,7 @@ impl Link for Talker {
         let from = self.said.get();
         let left = (self.bytes - from).min(self.sentence - from % self.sentence);
         let n = self.piece.min(into.len()).min(left as usize);
-        let between = from > 0 && from % self.sentence == 0;
+        let between = from > 0 && from.is_multiple_of(self.sentence);
         self.silent = between && !self.silent;
         if n == 0 || self.silent {
             self.clock.set(self.clock.get().saturating_add(within));
