@@ -239,9 +239,7 @@ fn files_that_came_went_or_changed_are_told_by_path() {
             let what = match &it.change {
                 Change::Added(_) => "added".to_owned(),
                 Change::Removed(_) => "removed".to_owned(),
-                Change::Changed { what, .. } => {
-                    what.iter().map(What::code).collect::<Vec<_>>().join(" ")
-                }
+                Change::Changed { what, .. } => what.iter().map(What::code).collect::<Vec<_>>().join(" "),
             };
             (String::from_utf8(it.path.clone()).unwrap(), what, it.is_metadata_only())
         })

@@ -333,7 +333,9 @@ fn end(args: &Diff, outcomes: &[Outcome], other: bool, front: &mut Front) -> Res
         let advice = "bromide resume FOLDER reads what is missing";
         return Err(Failure::new("bundle/incomplete", exit::DAMAGED, what, advice));
     }
-    front.say("the content is the same");
+    if let Front::Screen(screen) = front {
+        screen.say("the content is the same");
+    }
     Ok(())
 }
 

@@ -88,7 +88,9 @@ fn end(args: &Verify, checked: &Checked, front: &mut Front) -> Result<(), Failur
     match checked.worst() {
         None => {
             let how = if args.quick { " (no image was read)" } else { "" };
-            front.say(&format!("{folder}: all {all} images are whole and as recorded{how}"));
+            if let Front::Screen(screen) = front {
+                screen.say(&format!("{folder}: all {all} images are whole and as recorded{how}"));
+            }
             Ok(())
         }
         Some(Weight::Differs) => {
