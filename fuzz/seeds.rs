@@ -11,6 +11,7 @@ use bromide_image::table::gpt::{self, Guid};
 use bromide_image::table::pmt::{self, Info, Which, Width};
 use bromide_image::table::{Length, mbr};
 use bromide_image::yaffs2::{Attributes, Writer};
+use bromide_job::mapfile::{Mapfile, State};
 use bromide_nand::bmt::Bmt;
 use bromide_nand::{Geometry, encode_page};
 
@@ -506,6 +507,32 @@ fn squash_seeds(seeds: &mut Vec<Seed>) {
     }
 }
 
+/// A record with an image of each sort, and mapfiles of this program and of ddrescue.
+fn bundle_seeds(seeds: &mut Vec<Seed>) {
+    let whole = r#"{"name":"boot","file":"boot.img","start":"0x20000","length":131072,"addresses":"logical","flag":0,
+        "bytes":135168,"sha256":"00","finished":"2026-01-02T03:04:05Z","ranges":{"bytes":1081344,"crc32":["89abcdef"]},
+        "pages":{"clean":1,"correctable":2,"damaged":3,"blank":58,"in_bad_blocks":0,"not_checked":0},
+        "read_twice":{"pages":64,"differed":1,"not_read_again":0}}"#;
+    let begun = r#"{"name":"system","file":"system.img","start":"0x40000","length":2048,"addresses":"physical","flag":4,
+        "bytes":0,"unread":[[0,2112]],"refused":"no"}"#;
+    let record = format!(
+        r#"{{"format":"bromide-bundle/1","tool":"bromide 0","state":"incomplete","phone":{{"chip":"MT6575","codes":"6575",
+        "nand":"ad bc","geometry":[2048,64,64,64],"pool_blocks":16,"unit":""}},"agent":{{"container":"DA.bin","label":"",
+        "entry":0,"format":"g2","sha256":""}},"maps":["map.json"],"images":[{whole},{begun}],"runs":[{{"command":["read"],
+        "begun":"2026-01-02T03:04:05Z","ended":"2026-01-02T03:04:06Z","outcome":"done","log":"log/1"}}]}}"#
+    );
+    seeds.push(("bundle", "record".into(), record.into()));
+    let mut map = Mapfile::new(270_336);
+    map.set(0..135_168, State::Finished);
+    map.set(137_280..139_392, State::Bad);
+    let remarks = ["bromide read: {\"name\":\"boot\"}".to_owned()];
+    seeds.push(("bundle", "mapfile".into(), map.text(&remarks).into()));
+    let ddrescue = "# Mapfile. Created by GNU ddrescue version 1.27\n# current_pos  current_status  current_pass\n\
+        0x00010000     /               1\n#      pos        size  status\n0x00000000  0x00010000  +\n\
+        0x00010000  0200  /\n65664  0x80  *\n";
+    seeds.push(("bundle", "ddrescue".into(), ddrescue.into()));
+}
+
 fn main() -> std::io::Result<()> {
     let Some(folder) = std::env::args_os().nth(1) else {
         return Err(std::io::Error::other("usage: seeds FOLDER"));
@@ -522,6 +549,7 @@ fn main() -> std::io::Result<()> {
     boot_seeds(&mut seeds);
     ext_seeds(&mut seeds);
     squash_seeds(&mut seeds);
+    bundle_seeds(&mut seeds);
     for (target, name, bytes) in &seeds {
         let folder = Path::new(&folder).join(target);
         std::fs::create_dir_all(&folder)?;
