@@ -26,6 +26,7 @@ use crate::save::place::{remove_if_there, replace_file};
 use crate::save::system::{Lock, lock};
 
 pub mod check;
+pub mod compare;
 #[cfg(test)]
 mod fixture;
 mod record;

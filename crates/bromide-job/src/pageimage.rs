@@ -10,7 +10,7 @@ mod error;
 mod files;
 mod fix;
 mod form;
-mod page;
+pub(crate) mod page;
 mod partitions;
 mod stream;
 mod write;

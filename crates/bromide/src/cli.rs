@@ -61,6 +61,9 @@ pub(crate) enum Command {
     /// Look into the files of a dump
     #[command(subcommand)]
     Image(crate::cmd::image::ImageCommand),
+    /// Check and compare dumps of all partitions, without a phone
+    #[command(subcommand)]
+    Bundle(crate::cmd::bundle::BundleCommand),
     /// Look into Windows driver files (INF), or write one
     #[command(subcommand)]
     Drivers(crate::cmd::drivers::Drivers),

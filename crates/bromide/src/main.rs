@@ -63,6 +63,7 @@ fn run(command: Command, log: &LogOptions, front: &mut Front, cancel: &Cancel) -
         Command::Map(command) => cmd::map::map(command, front),
         Command::Identify(args) => cmd::identify::identify(&args, front),
         Command::Image(command) => cmd::image::image(command, front, cancel),
+        Command::Bundle(command) => cmd::bundle::bundle(command, front, cancel),
         Command::Drivers(command) => cmd::drivers::drivers(command, front, cancel),
         Command::Doctor(args) => cmd::doctor::doctor(&args, front),
         Command::Setup(command) => cmd::setup::setup(command, front),

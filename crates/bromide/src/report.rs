@@ -80,6 +80,11 @@ impl Failure {
         Self::new(code, exit, error.to_string(), advice)
     }
 
+    /// A folder that cannot be used as a bundle.
+    pub(crate) fn of_bundle(error: &BundleError) -> Self {
+        Self::new(error.code(), exit::FAILED, error.to_string(), bundle_advice(error))
+    }
+
     /// A file that cannot be saved, known before the phone was asked.
     pub(crate) fn of_save(error: &SaveError) -> Self {
         Self::new(error.code(), exit::FAILED, error.to_string(), save_advice(error))

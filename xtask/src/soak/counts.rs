@@ -29,6 +29,8 @@ pub(super) struct Counts {
     pub(super) images: u64,
     /// Pages in finished images that are not what the phone holds, all of them named in a report as doubtful.
     pub(super) told: u64,
+    /// Those of them that only the cable can have changed.
+    pub(super) told_of_cable: u64,
     /// Sessions looked at with sha256sum and ddrescuelog.
     pub(super) foreign: u64,
 }
@@ -47,6 +49,7 @@ impl Counts {
             (&mut self.unread, other.unread),
             (&mut self.images, other.images),
             (&mut self.told, other.told),
+            (&mut self.told_of_cable, other.told_of_cable),
             (&mut self.foreign, other.foreign),
         ] {
             *mine += theirs;
@@ -87,6 +90,7 @@ impl fmt::Display for Table<'_> {
         row("power cuts, after the end too", &counts.power_cuts)?;
         row("images compared with the phone", &counts.images)?;
         row("pages that differ, all told in reports", &counts.told)?;
+        row("  changed on the cable", &counts.told_of_cable)?;
         row("sessions seen by sha256sum and ddrescuelog", &counts.foreign)?;
         let seconds = self.wall.as_secs_f64();
         row("wall time, seconds", &format!("{seconds:.1}"))?;

@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use super::check::{Check, is_there};
 use super::counts::Counts;
 use super::dice::Dice;
-use super::faults::Kind;
+use super::faults::{Fault, Kind};
 use super::forgetful_disk::{Disk, Room};
 use super::plan::{End, Full, Phone, Place, Plan, Try};
 use super::run::{Ended, Ran, Stop, run};
@@ -160,6 +160,10 @@ impl Session<'_> {
             })?;
             self.counts.images += found.images;
             self.counts.told += found.told;
+            let chip = |fault: &Fault| matches!(fault.kind, Kind::Ecc | Kind::Jitter);
+            if !plan.tries.iter().flat_map(|it| &it.faults).any(chip) {
+                self.counts.told_of_cable += found.told;
+            }
             self.counts.foreign += u64::from(foreign);
             return if foreign { self.once_more() } else { Ok(()) };
         }
@@ -343,7 +347,6 @@ fn part_of(time: Duration, thousandths: u64) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::super::faults::Fault;
     use super::super::plan::Shape;
     use super::*;
 

@@ -6,11 +6,14 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use bromide_image::map::Map;
 use thiserror::Error;
 
 use super::{BundleError, Image, ImageShape, Record, Whole, load};
+use crate::mapfile::State;
 use crate::pagecheck::Counts;
 use crate::save::system::{Lock, lock};
 
@@ -147,6 +150,22 @@ impl Check {
         folder::extra(&self.folder, &self.record, &mut others);
         Ok(Checked { images, others, busy })
     }
+}
+
+/// Bytes of an image that its mapfile says are not there; `None` where it has no mapfile.
+pub(super) fn gaps(
+    folder: &Path,
+    record: &Record,
+    image: &Image,
+    shape: &ImageShape,
+) -> Result<Option<Vec<Range<u64>>>, Finding> {
+    let beside = beside::mapfile(folder, record, image, shape)?;
+    Ok(beside.map(|it| beside::joined(&it.map, |state| state != State::Finished)))
+}
+
+/// One of the maps of a bundle.
+pub(super) fn map(folder: &Path, file: &str) -> Result<Map, Finding> {
+    folder::map(folder, file)
 }
 
 /// Whether another program holds the folder.

@@ -16,7 +16,7 @@ const FILLER: [u8; 2] = [0xF0, 0xFF];
 
 /// The bytes of one page, main bytes first, then the spare where there is one.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(crate) struct Page {
     shape: Shape,
     bytes: Vec<u8>,
     /// Filler bits set back, over all pages.
@@ -24,7 +24,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn new(shape: Shape) -> Self {
+    pub(crate) fn new(shape: Shape) -> Self {
         let bytes = vec![0; shape.page_bytes() as usize];
         Self { shape, bytes, filler: 0 }
     }
@@ -38,7 +38,7 @@ impl Page {
 
     /// Takes a stored page apart. A sound one is corrected, filler included; an erased one is FF again; a damaged one and
     /// one that cannot be checked are as they are stored.
-    pub(super) fn open(&mut self, stored: &[u8]) -> PageState {
+    pub(crate) fn open(&mut self, stored: &[u8]) -> PageState {
         self.spread(stored);
         let state = self.state(stored);
         match state {
@@ -58,7 +58,7 @@ impl Page {
     }
 
     /// Takes a stored page apart, as it is.
-    pub(super) fn spread(&mut self, stored: &[u8]) {
+    pub(crate) fn spread(&mut self, stored: &[u8]) {
         let to = if self.shape.form.layout() == Layout::MainOnly {
             Layout::MainOnly
         } else {
@@ -69,12 +69,12 @@ impl Page {
     }
 
     /// Main bytes.
-    pub(super) fn main(&self) -> &[u8] {
+    pub(crate) fn main(&self) -> &[u8] {
         self.bytes.get(..self.shape.geometry.page as usize).unwrap_or_default()
     }
 
     /// Spare bytes.
-    pub(super) fn spare(&self) -> &[u8] {
+    pub(crate) fn spare(&self) -> &[u8] {
         self.bytes.get(self.shape.geometry.page as usize..).unwrap_or_default()
     }
 

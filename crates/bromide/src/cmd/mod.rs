@@ -1,6 +1,7 @@
 //! The verbs, one file each.
 
 pub(crate) mod account;
+pub(crate) mod bundle;
 pub(crate) mod da;
 pub(crate) mod demo;
 pub(crate) mod devices;

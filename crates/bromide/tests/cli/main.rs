@@ -6,6 +6,7 @@
 mod agents;
 mod bench;
 mod boot_images;
+mod bundles;
 mod commands;
 mod damage;
 mod doctor;

@@ -43,7 +43,7 @@ impl Beside {
 }
 
 /// Stretches of these states, neighbours as one.
-fn joined(map: &Mapfile, wanted: fn(State) -> bool) -> Vec<Range<u64>> {
+pub(super) fn joined(map: &Mapfile, wanted: fn(State) -> bool) -> Vec<Range<u64>> {
     let mut all: Vec<Range<u64>> = Vec::new();
     for stretch in map.stretches().iter().filter(|it| wanted(it.state)) {
         match all.last_mut() {

@@ -73,13 +73,7 @@ pub(super) fn sums(folder: &Path, record: &Record, images: &mut [CheckedImage], 
 pub(super) fn maps(folder: &Path, record: &Record, others: &mut Vec<Finding>) {
     for file in &record.maps {
         let wrong = |what: String| Finding::Map { file: file.clone(), what };
-        let found = fs::symlink_metadata(folder.join(file));
-        let map = match found {
-            Err(_) => Err(Finding::Missing(file.clone())),
-            Ok(found) if !found.is_file() => Err(Finding::NotAFile(file.clone())),
-            Ok(_) => load(&folder.join(file)).map_err(wrong),
-        };
-        match map {
+        match map(folder, file) {
             Err(finding) => others.push(finding),
             // Only this one holds all there is to say.
             Ok(map) => others.extend(contradiction(&map, record, file == "map.json").map(wrong)),
@@ -87,7 +81,17 @@ pub(super) fn maps(folder: &Path, record: &Record, others: &mut Vec<Finding>) {
     }
 }
 
-pub(in crate::bundle) fn load(path: &Path) -> Result<Map, String> {
+/// A map of the folder.
+pub(super) fn map(folder: &Path, file: &str) -> Result<Map, Finding> {
+    let wrong = |what: String| Finding::Map { file: file.to_owned(), what };
+    match fs::symlink_metadata(folder.join(file)) {
+        Err(_) => Err(Finding::Missing(file.to_owned())),
+        Ok(found) if !found.is_file() => Err(Finding::NotAFile(file.to_owned())),
+        Ok(_) => load(&folder.join(file)).map_err(wrong),
+    }
+}
+
+fn load(path: &Path) -> Result<Map, String> {
     let file = OpenFile::open(path).map_err(|e| e.to_string())?;
     match map::read_at(&file) {
         Ok(Content::Map(map)) => Ok(map),

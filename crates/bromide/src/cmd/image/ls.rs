@@ -183,7 +183,7 @@ pub(super) fn value(opened: &Opened, path: &[u8], entry: &Entry) -> Value {
     Value::Object(all)
 }
 
-pub(super) fn put(all: &mut Map<String, Value>, key: &str, bytes: &[u8]) {
+pub(crate) fn put(all: &mut Map<String, Value>, key: &str, bytes: &[u8]) {
     all.insert(key.to_owned(), json!(String::from_utf8_lossy(bytes)));
     if std::str::from_utf8(bytes).is_err() {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -220,7 +220,7 @@ fn mode(mode: u32) -> String {
 
 /// Unix seconds as a date and time, UTC. The calendar repeats every 400 years, which have 146,097 days; years are
 /// counted from March on, so that the leap day is the last of its year.
-pub(super) fn time(seconds: i64) -> String {
+pub(crate) fn time(seconds: i64) -> String {
     let (days, rest) = (seconds.div_euclid(86_400).saturating_add(719_468), seconds.rem_euclid(86_400));
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

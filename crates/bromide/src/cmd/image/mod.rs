@@ -26,7 +26,9 @@ use clap::Subcommand;
 use crate::front::Front;
 use crate::report::Failure;
 
+pub(crate) use ls::{put, time};
 pub(crate) use open::{open, shown};
+pub(crate) use stoppable::Stoppable;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImageCommand {

@@ -9,14 +9,14 @@ use bromide_link::Cancel;
 use crate::report::{Failure, exit};
 
 /// A file and what ends the work on it.
-pub(super) struct Stoppable {
+pub(crate) struct Stoppable {
     file: OpenFile,
     cancel: Cancel,
 }
 
 impl Stoppable {
     /// Opens the file a user named.
-    pub(super) fn open(path: &Path, cancel: &Cancel) -> Result<Self, Failure> {
+    pub(crate) fn open(path: &Path, cancel: &Cancel) -> Result<Self, Failure> {
         let file = OpenFile::open(path).map_err(|e| {
             let what = format!("{}: {e}", path.display());
             Failure::new("file/io", exit::FAILED, what, "name a file that can be read")

@@ -43,7 +43,7 @@ pub(crate) fn diff(args: &Diff, front: &mut Front) -> Result<(), Failure> {
 }
 
 /// Partitions are the same by name or alias in the same storage, where both maps name one.
-fn differences(one: &Map, other: &Map) -> Vec<String> {
+pub(crate) fn differences(one: &Map, other: &Map) -> Vec<String> {
     let (left, right) = (spans(one, None), spans(other, None));
     let named = |a: &str, b: &str| {
         a.eq_ignore_ascii_case(b) || map::aliases(a).iter().any(|alias| alias.eq_ignore_ascii_case(b))

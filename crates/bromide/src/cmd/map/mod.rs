@@ -13,6 +13,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::front::Front;
 use crate::report::{Failure, exit};
 
+pub(crate) use diff::differences;
 pub(crate) use draw::escaped;
 pub(crate) use load::{create, load, text};
 
