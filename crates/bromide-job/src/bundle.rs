@@ -25,9 +25,14 @@ use crate::save::SaveError;
 use crate::save::place::{remove_if_there, replace_file};
 use crate::save::system::{Lock, lock};
 
+pub mod check;
+#[cfg(test)]
+mod fixture;
 mod record;
+mod shape;
 
 pub use record::{Agent, Image, Pages, RangeSums, Record, Run, Second, Whole};
+pub use shape::{ImageShape, Place};
 
 /// The record's name.
 pub const FILE: &str = "bundle.json";
@@ -101,11 +106,7 @@ pub fn load(folder: &Path) -> Result<Record, BundleError> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(BundleError::None(folder.to_owned())),
         Err(e) => return Err(damaged(e.to_string())),
     };
-    let record: Record = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
-    match record.check() {
-        Ok(()) => Ok(record),
-        Err(what) => Err(damaged(what)),
-    }
+    Record::parse(&text).map_err(damaged)
 }
 
 /// A folder that a run writes into.

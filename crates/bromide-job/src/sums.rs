@@ -86,6 +86,48 @@ fn subject(line: &[u8]) -> Option<(bool, &[u8])> {
     (!name.is_empty() && digest.iter().all(u8::is_ascii_hexdigit)).then_some((escaped, name))
 }
 
+/// What a line says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The digest, as written.
+    pub sha256: String,
+    /// Name of the file.
+    pub name: Vec<u8>,
+}
+
+/// The lines of `SHA256SUMS` in `folder`, in their order; none where there is no such file. What is no line of digest
+/// and name is passed by.
+///
+/// # Errors
+/// Whatever the system says to reading it; more bytes than any such file has.
+pub fn of_folder(folder: &Path) -> Result<Vec<Line>, SaveError> {
+    let text = existing(&folder.join(FOLDER_NAME))?;
+    let read = |line: &[u8]| {
+        let (escaped, name) = subject(line)?;
+        let digest = line.get(usize::from(escaped)..)?.get(..64)?;
+        let name = if escaped { unescaped(name) } else { name.to_vec() };
+        Some(Line { sha256: String::from_utf8_lossy(digest).into_owned(), name })
+    };
+    Ok(text.split_inclusive(|byte| *byte == b'\n').filter_map(read).collect())
+}
+
+/// The name that was written so.
+fn unescaped(name: &[u8]) -> Vec<u8> {
+    let (mut plain, mut bytes) = (Vec::with_capacity(name.len()), name.iter());
+    while let Some(byte) = bytes.next() {
+        plain.push(match byte {
+            b'\\' => match bytes.next() {
+                Some(b'n') => b'\n',
+                Some(b'r') => b'\r',
+                Some(other) => *other,
+                None => b'\\',
+            },
+            other => *other,
+        });
+    }
+    plain
+}
+
 /// The digest file as it is; empty if there is none.
 fn existing(path: &Path) -> Result<Vec<u8>, SaveError> {
     let read = || {
@@ -172,6 +214,20 @@ mod tests {
         let check = command.args(["-c", "SHA256SUMS"]).current_dir(&folder).output().unwrap();
         assert!(check.status.success(), "{check:?}");
         assert_eq!(check.stdout.windows(4).filter(|w| w == b": OK").count(), NAMES.len());
+    }
+
+    #[test]
+    fn names_are_read_as_they_were_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths: Vec<_> = NAMES.map(|n| folder.path().join(OsStr::from_bytes(n))).into();
+        let files: Vec<(&Path, &str)> = paths.iter().map(|p| (p.as_path(), ABC)).collect();
+        in_folder(folder.path(), &files).unwrap();
+        let read = of_folder(folder.path()).unwrap();
+        let names: Vec<&[u8]> = read.iter().map(|line| line.name.as_slice()).collect();
+        assert_eq!(names, NAMES);
+        assert!(read.iter().all(|line| line.sha256 == ABC));
+        fs::write(folder.path().join("SHA256SUMS"), format!("# {ABC}\n{ABC} x\n{ABC}  \n\n")).unwrap();
+        assert_eq!(of_folder(folder.path()).unwrap(), []);
     }
 
     #[test]

@@ -292,7 +292,7 @@ fn a_recording_cut_anywhere_gives_no_file_under_its_name() {
 /// A link to a phone that is played from a recording on a thread of its own.
 fn to_a_played_phone(
     recording: Vec<u8>,
-    phone_side: std::os::unix::net::UnixStream,
+    phone_side: std::net::TcpStream,
 ) -> std::thread::JoinHandle<Result<Left, String>> {
     std::thread::spawn(move || {
         let playback = Playback::new(std::io::Cursor::new(recording)).unwrap();
@@ -301,8 +301,18 @@ fn to_a_played_phone(
     })
 }
 
+fn pair() -> (std::net::TcpStream, std::net::TcpStream) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (phone, _) = listener.accept().unwrap();
+    for end in [&host, &phone] {
+        end.set_nodelay(true).unwrap();
+    }
+    (host, phone)
+}
+
 /// A socket as a cable.
-struct Socket(std::os::unix::net::UnixStream);
+struct Socket(std::net::TcpStream);
 
 impl Link for Socket {
     async fn send(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
@@ -317,7 +327,10 @@ impl Link for Socket {
         match self.0.read(into) {
             Ok(0) => Err(LinkError::Unplugged),
             Ok(came) => Ok(came),
-            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => Err(LinkError::Timeout(within)),
+            // As some systems say it, and as others do.
+            Err(e) if [std::io::ErrorKind::WouldBlock, std::io::ErrorKind::TimedOut].contains(&e.kind()) => {
+                Err(LinkError::Timeout(within))
+            }
             Err(_) => Err(LinkError::Unplugged),
         }
     }
@@ -335,7 +348,7 @@ fn a_recording_played_as_a_phone_serves_another_host() {
     let recording = record(Boot::BootRom, Format::G2, BusManner::default(), SpeedWish::AsMet, 1, &first);
     let wish = |file: &Path, blocks| range((REPLACED - 1) * BLOCK, blocks * BLOCK, file);
 
-    let (host, phone) = std::os::unix::net::UnixStream::pair().unwrap();
+    let (host, phone) = pair();
     let played = to_a_played_phone(recording.clone(), phone);
     // A follower asks for the speed first; so the recording is not that of a plain job.
     let mut once = Once(Some(Socket(host)));
@@ -343,7 +356,7 @@ fn a_recording_played_as_a_phone_serves_another_host() {
     assert_eq!(played.join().unwrap(), Ok(Left::Over(false)));
     assert!(std::fs::read(&first).unwrap() == std::fs::read(&second).unwrap());
 
-    let (host, phone) = std::os::unix::net::UnixStream::pair().unwrap();
+    let (host, phone) = pair();
     let played = to_a_played_phone(recording, phone);
     let other = job(
         Socket(host),

@@ -11,7 +11,7 @@ use bromide_job::agent_file::AgentFile;
 use bromide_job::error::JobError;
 use bromide_job::event::Event;
 use bromide_job::follow::{FollowOptions, Follower, SpeedWish};
-use bromide_job::readback::{CHECKPOINT, NoBook, ReadOptions, read_rows};
+use bromide_job::readback::{NoBook, ReadOptions, read_rows};
 use bromide_job::rows::{Want, Wish, resolve};
 use bromide_job::session::SessionOptions;
 use bromide_job::source::Source as _;
@@ -161,14 +161,8 @@ fn read(bus: Watched, recorder: &Recorder, target: &Path, speed: SpeedWish) -> R
     let da = AgentFile::from_bytes(Path::new("demo"), demo_agent::container(Generation::G2)).unwrap();
     let session = SessionOptions { agent_format: None, pool_blocks: 80 };
     let follow = FollowOptions { session, speed, wait: Duration::from_secs(60) };
-    let options = ReadOptions {
-        force: false,
-        pages_per_packet: 16,
-        one_sums_file: false,
-        keep_whole: false,
-        verify: false,
-        checkpoint: CHECKPOINT,
-    };
+    let options =
+        ReadOptions { force: false, pages_per_packet: 16, one_sums_file: false, ..ReadOptions::default() };
     let want = Want::Range { start: START, length: LENGTH, target: target.to_owned() };
     let wish = Wish { want, shape: Shape::AsStored, kind: AddressKind::Logical };
     let tell = &mut |event: Event<'_>| recorder.event(&event);

@@ -8,6 +8,7 @@ use bromide_proto::agent_format::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::choose::Via;
+use crate::faults;
 use crate::numbers::{bytes, count};
 use crate::run_log::LogOptions;
 
@@ -72,6 +73,9 @@ pub(crate) enum Command {
     /// What was said to phones in earlier runs: list, show, export, replay and remove the session logs
     #[command(subcommand)]
     Log(crate::cmd::log::LogCommand),
+    /// Have Wireshark and tshark understand what passes between host and phone
+    #[command(subcommand)]
+    Wireshark(crate::cmd::wireshark::Wireshark),
     Demo(Demo),
     /// Virtual phones, for trying things out and for tests
     #[command(subcommand)]
@@ -128,15 +132,16 @@ pub(crate) struct Manner {
     /// P is a probability for each byte from the phone, 0 to 0.5.
     ///
     /// seed=N; drop=P or P:N (a byte is lost, or up to N in a row), flip=P (a bit is inverted), insert=P (a foreign
-    /// byte comes); drop-sent=P, flip-sent=P (bytes to the phone: a read address altered on its way cannot be noticed
-    /// by any host, for USB has a checksum of its own and a bare UART none); stall=P:TIME (silence, like 300ms);
-    /// unplug=after:BYTES or random:P, both with :away=TIME (may be given again); slow=FACTOR or BYTES/s;
-    /// kill-host=after:BYTES or random:P (this program kills itself).
+    /// byte comes); stall=P:TIME (silence, like 300ms); unplug=after:BYTES or random:P, both with :away=TIME (may be
+    /// given again); slow=FACTOR or BYTES/s; kill-host=after:BYTES or random:P (this program kills itself).
+    ///
+    /// drop-sent=P, flip-sent=P do it to bytes for the phone. A read address that is altered on its way cannot be
+    /// noticed by any host, so this may give wrong files; on USB a checksum excludes it, on a bare UART nothing does.
     ///
     /// With --via phone: also ecc=P (stored bits that are always wrong), bad-page=PAGE or PAGExTIMES (the agent falls
     /// silent there), jitter=P (pages that come with a bit flipped once).
-    #[arg(long, value_name = "SPEC", help_heading = "Testing")]
-    pub(crate) fault: Option<FaultSpec>,
+    #[arg(long, value_name = "SPEC", help_heading = "Testing", value_parser = faults::parse)]
+    pub(crate) fault: Option<Box<FaultSpec>>,
 }
 
 /// What is wished of the link's speed.
@@ -413,8 +418,8 @@ pub(crate) struct Serve {
     pub(crate) with: String,
     /// What is wrong with its chip: seed=N,ecc=P,bad-page=PAGE or PAGExTIMES,jitter=P (P: probability for each stored
     /// bit, or with jitter for each page)
-    #[arg(long, value_name = "SPEC", help_heading = "Testing")]
-    pub(crate) fault: Option<FaultSpec>,
+    #[arg(long, value_name = "SPEC", help_heading = "Testing", value_parser = faults::parse)]
+    pub(crate) fault: Option<Box<FaultSpec>>,
 }
 
 /// Where a virtual phone is offered.

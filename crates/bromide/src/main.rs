@@ -70,6 +70,7 @@ fn run(command: Command, log: &LogOptions, front: &mut Front, cancel: &Cancel) -
         Command::Watch(args) => cmd::watch::watch(&args, front, cancel),
         Command::Log(command) => cmd::log::log(command, log, front, cancel),
         Command::Demo(args) => cmd::demo::demo(args, front, cancel),
+        Command::Wireshark(command) => cmd::wireshark::wireshark(command, front),
         Command::Phone(Phone::Serve(args)) => cmd::phone::serve(args, front, cancel),
         Command::Phone(Phone::DemoAgent { format, output }) => cmd::phone::demo_agent(format, &output, front),
         Command::Phone(Phone::Models) => cmd::phone::models(front),

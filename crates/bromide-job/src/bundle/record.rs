@@ -179,6 +179,15 @@ impl Record {
         }
     }
 
+    /// Reads the text of a `bundle.json`.
+    ///
+    /// # Errors
+    /// What is wrong with it: no such record, another format, a file outside the folder.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let record: Self = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        record.check().map(|()| record)
+    }
+
     /// What a reader has to be able to rely on: a known format, and files in the folder itself.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.format != FORMAT {

@@ -9,6 +9,8 @@ mod bus;
 mod differs;
 mod phone;
 mod tape;
+#[cfg(test)]
+mod tests;
 
 pub use bus::{ReplayBus, ReplayLink};
 pub use differs::{ReplayDiffers, ReplayEnded, ReplayUnreadable};

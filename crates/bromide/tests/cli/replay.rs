@@ -9,7 +9,7 @@ use std::time::Duration;
 use bromide_capture::{About, Bytes, Entry, Piece, Playback, Recording, What};
 use bromide_job::agent_file::AgentFile;
 use bromide_job::follow::{FollowOptions, Follower, SpeedWish};
-use bromide_job::readback::{CHECKPOINT, NoBook, ReadOptions, read_rows};
+use bromide_job::readback::{NoBook, ReadOptions, read_rows};
 use bromide_job::rows::{Want, Wish};
 use bromide_job::session::{DEFAULT_POOL, SessionOptions};
 use bromide_job::source::Source;
@@ -81,14 +81,8 @@ fn record(bench: &Bench, most_at_once: Option<u32>) -> Vec<u8> {
     let options = FollowOptions { session, speed: SpeedWish::AsMet, wait: Duration::from_secs(60) };
     let want = Want::Range { start: START, length: LENGTH, target: bench.path("piece.bin") };
     let wishes = [Wish { want, shape: Shape::AsStored, kind: AddressKind::Logical }];
-    let read = ReadOptions {
-        force: false,
-        pages_per_packet: 64,
-        one_sums_file: false,
-        keep_whole: false,
-        verify: false,
-        checkpoint: CHECKPOINT,
-    };
+    let read =
+        ReadOptions { force: false, pages_per_packet: 64, one_sums_file: false, ..ReadOptions::default() };
     let tell = &mut |_: bromide_job::event::Event<'_>| {};
     run(async {
         let bus = Watched(bus, tape.clone(), most_at_once);
@@ -298,6 +292,22 @@ fn a_host_that_lets_go_early_is_told_of() {
     let (phone, at) = play(&bench, "tcp:127.0.0.1:0");
     drop(std::net::TcpStream::connect(at).unwrap());
     phone.end().fails(4, &["the host left where the recording has more of it", "[replay/differs]"]);
+}
+
+#[test]
+fn escape_codes_in_a_recording_do_not_reach_the_terminal() {
+    let bench = recorded();
+    let dressed = changed(&bench.read("session.pcapng"), |what| {
+        if let What::Opened(seen) = what {
+            seen.port = "\x1b[2Jport".into();
+        }
+    });
+    bench.write("session.pcapng", dressed);
+    // Both runs are looked through for them.
+    bench.run(&format!("{READ} --via replay:session.pcapng -o again.bin")).good().says(&["[2Jport"]);
+    let (phone, at) = play(&bench, "tcp:127.0.0.1:0");
+    drop(std::net::TcpStream::connect(at).unwrap());
+    phone.end().fails(4, &["[2Jport"]);
 }
 
 /// Somebody else's capture of the same conversation: no remark in it, the phone among other devices.

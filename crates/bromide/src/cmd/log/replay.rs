@@ -13,6 +13,7 @@ use clap::Args;
 use crate::cli::Listen;
 use crate::cmd::phone::say;
 use crate::front::Front;
+use crate::out::harmless;
 use crate::recording;
 use crate::report::{Failure, exit};
 
@@ -56,7 +57,8 @@ impl Served for Played {
     fn plug_in<L: Link>(&mut self, link: L, tell: &mut dyn FnMut(Serving)) -> Over {
         tell(Serving::PluggedIn);
         if let Ok(Some(seen)) = self.phone.shows() {
-            tell(Serving::Remark(format!("plays {seen}")));
+            // The port is a text out of the file.
+            tell(Serving::Remark(harmless(&format!("plays {seen}"))));
         }
         let (told, next) = match run(self.phone.plugged_in(link)) {
             Ok(Left::AsRecorded) => ("it leaves, as recorded".into(), Next::Returns),
