@@ -193,6 +193,18 @@ fn an_export_is_whole_or_is_not_made() {
 }
 
 #[test]
+fn the_command_at_the_end_of_an_account_plays_the_run_again() {
+    let bench = Bench::new();
+    bench.run(PIECE).good();
+    let told = account(&bench);
+    let again = told.lines().find(|line| line.contains("--via replay:")).unwrap().trim();
+    let words = again.strip_prefix("bromide ").unwrap().replace("piece.bin", "again.bin");
+    let ran = bench.run(&words).good();
+    ran.says(&["Phone   MT6575 in its BootROM", "Saved   again.bin"]);
+    assert_same(&bench.read("again.bin"), &bench.read("piece.bin"));
+}
+
+#[test]
 fn a_full_log_is_exported_without_any_other_file_and_without_pages_where_wished() {
     let bench = Bench::new();
     bench.run(&format!("{PIECE} --log full")).good();
