@@ -2,7 +2,9 @@
 //! images are made by the writers of the crates, texts are typed here in the forms of formats.md sections 2 to 4.
 
 use std::path::Path;
+use std::time::Duration;
 
+use bromide_capture::{About, Piece, Recording};
 use bromide_image::inf::{self, Date, Driver, Query};
 use bromide_image::map::{self, Format};
 use bromide_image::read_at::ReadError;
@@ -14,6 +16,8 @@ use bromide_image::yaffs2::{Attributes, Writer};
 use bromide_job::mapfile::{Mapfile, State};
 use bromide_nand::bmt::Bmt;
 use bromide_nand::{Geometry, encode_page};
+use bromide_proto::bus::{BusSpeed, Face, Sighting};
+use bromide_proto::link::Direction;
 
 /// Target, name, bytes.
 type Seed = (&'static str, String, Vec<u8>);
@@ -533,6 +537,49 @@ fn bundle_seeds(seeds: &mut Vec<Seed>) {
     seeds.push(("bundle", "ddrescue".into(), ddrescue.into()));
 }
 
+/// A recording of two appearances, and the same packets without remarks in the classic format, for usbmon and USBPcap.
+fn capture_seeds(seeds: &mut Vec<Seed>) -> std::io::Result<()> {
+    let mut to = Recording::new(Vec::new(), &About::here("seeds"))?;
+    let at = Duration::from_secs(1_700_000_000);
+    let seen = |face, pid| Sighting { face, vid: 0x0e8d, pid, port: "1-4.2".into(), speed: BusSpeed::Full };
+    to.opened(at, &seen(Face::BootRom, 3))?;
+    to.bound(at, 32768)?;
+    to.bytes(at, Direction::ToPhone, &[0xa0])?;
+    to.bytes(at, Direction::FromPhone, &[0x5f])?;
+    to.closed(at)?;
+    to.opened(at, &seen(Face::Agent, 0x2001))?;
+    let piece = Piece { file: "a b/c.img".into(), at: 64, len: 2112, crc32: 7 };
+    to.piece(at, Direction::FromPhone, &piece)?;
+    to.note(at, "a note")?;
+    seeds.push(("capture", "own".into(), to.into_inner()));
+    let descriptor = vec![18, 1, 0, 2, 2, 0, 0, 64, 0x8d, 0x0e, 3, 0, 0, 1, 0, 0, 0, 1];
+    for (name, link) in [("usbmon-48", 189_u32), ("usbmon-64", 220), ("usbpcap", 249)] {
+        let mut file = [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 0x4_0000, link].map(u32::to_le_bytes).concat();
+        for (step, kind, endpoint, data) in
+            [(b'C', 2, 0x80, &descriptor), (b'S', 3, 1, &vec![0xa0]), (b'C', 3, 0x81, &vec![0x5f])]
+        {
+            let length = (data.len() as u32).to_le_bytes();
+            let mut packet = vec![0; if link == 189 { 48 } else { 64 }];
+            packet[8..14].copy_from_slice(&[step, kind, endpoint, 5, 1, 0]);
+            packet[32..36].copy_from_slice(&length);
+            packet[36..40].copy_from_slice(&length);
+            if link == 249 {
+                packet = vec![0; 27];
+                packet[0] = 27;
+                packet[16..23].copy_from_slice(&[u8::from(step == b'C'), 1, 0, 5, 0, endpoint, kind]);
+                packet[23..].copy_from_slice(&length);
+            }
+            packet.extend(data);
+            file.extend(
+                [1_700_000_000, 0, packet.len() as u32, packet.len() as u32].map(u32::to_le_bytes).concat(),
+            );
+            file.extend(packet);
+        }
+        seeds.push(("capture", name.into(), file));
+    }
+    Ok(())
+}
+
 fn main() -> std::io::Result<()> {
     let Some(folder) = std::env::args_os().nth(1) else {
         return Err(std::io::Error::other("usage: seeds FOLDER"));
@@ -550,6 +597,7 @@ fn main() -> std::io::Result<()> {
     ext_seeds(&mut seeds);
     squash_seeds(&mut seeds);
     bundle_seeds(&mut seeds);
+    capture_seeds(&mut seeds)?;
     for (target, name, bytes) in &seeds {
         let folder = Path::new(&folder).join(target);
         std::fs::create_dir_all(&folder)?;

@@ -15,10 +15,15 @@ fn program() -> PathBuf {
     target_dir().join("release/bromide")
 }
 
+/// Logs are part of what is measured, and no part of the user's own.
+fn logs() -> PathBuf {
+    target_dir().join("measured-logs")
+}
+
 /// A command of the program under test.
 pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(program());
-    command.args(args);
+    command.args(args).env("BROMIDE_LOG_DIR", logs());
     command
 }
 
@@ -79,11 +84,7 @@ impl Read {
 
 /// Runs `bromide --json read ..` and times it by its own events, as they arrive.
 pub(crate) fn read(args: &[&str]) -> Result<Read, String> {
-    let mut child = Command::new(program())
-        .args(args)
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|e| format!("bromide: {e}"))?;
+    let mut child = command(args).stdout(Stdio::piped()).spawn().map_err(|e| format!("bromide: {e}"))?;
     let process = child.id();
     let memory = std::thread::spawn(move || usage::peak_kib(process));
     let out = child.stdout.take().ok_or("no output")?;

@@ -8,6 +8,9 @@
 //!   out of an image.
 //! * `bench-usb [--full] [--only JOB,..] [--install]`: the program on a real Linux USB stack, in an emulated machine.
 //! * `dist`: a static Linux binary of the program, checked and run; prints its size and sha256.
+//! * `soak [--minutes N | --sessions N] [--seed S] [--disk | --no-disk] [--jobs J]`: a virtual phone dumped again and
+//!   again while cable, chip, host and disk fail; stops at the first dump that is not what it says, with its seed.
+//! * `kill-points [N]`: a dump killed, out of room or without power at points all over it, resumed and compared.
 //! * `fuzz [SECONDS]`: every fuzz target for so long (needs the nightly toolchain and cargo-fuzz).
 
 mod bench_usb;
@@ -18,6 +21,7 @@ mod fuzz;
 mod platforms;
 mod process;
 mod rooms;
+mod soak;
 mod usage;
 mod whole;
 
@@ -34,12 +38,17 @@ fn main() -> ExitCode {
         ["whole"] => whole::whole(),
         ["bench-usb", options @ ..] => bench_usb::bench_usb(options),
         ["dist"] => platforms::dist(),
+        ["soak", options @ ..] => soak::soak(options),
+        ["kill-points"] => soak::kill_points(None),
+        ["kill-points", points] => soak::kill_points(Some(points)),
         ["fuzz"] => fuzz::fuzz(60),
         ["fuzz", seconds] => match seconds.parse() {
             Ok(seconds) => fuzz::fuzz(seconds),
             Err(_) => Err(format!("{seconds} is no number of seconds")),
         },
-        _ => Err("usage: cargo xtask ci [--install] | whole | compare [files] | dist | fuzz [SECONDS] | bench-usb [--full] [--only JOB,..] [--install]".into()),
+        _ => Err("usage: cargo xtask ci [--install] | whole | compare [files] | dist | fuzz [SECONDS] | bench-usb [--full] [--only JOB,..] [--install] \
+                  | soak [--minutes N | --sessions N] [--seed S] [--disk | --no-disk] [--jobs J] | kill-points [N]"
+            .into()),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

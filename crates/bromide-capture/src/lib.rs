@@ -17,6 +17,7 @@ mod pieces;
 mod playback;
 mod recording;
 mod remark;
+mod replaced;
 mod source;
 mod urb;
 
@@ -27,3 +28,4 @@ pub use pieces::{PieceError, Pieces};
 pub use playback::Playback;
 pub use recording::{About, Recording};
 pub use remark::{most_at_once, remark_of_most_at_once};
+pub use replaced::{is_of_replaced, remark_of_replaced};

@@ -150,7 +150,7 @@ impl Pcapng {
         frame: u64,
     ) -> Result<(), CaptureError> {
         let damaged = |what| Err(CaptureError::Damaged { frame, what });
-        let Some(inner) = length.checked_sub(begun + 4).filter(|_| length % 4 == 0) else {
+        let Some(inner) = length.checked_sub(begun + 4).filter(|_| length.is_multiple_of(4)) else {
             return damaged("a block of an impossible length");
         };
         if wanted && length > LARGEST_BLOCK {

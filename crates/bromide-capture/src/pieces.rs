@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
-use crate::entry::Piece;
+use crate::entry::{Piece, What};
+use crate::playback::Playback;
+use crate::replaced::{Replaced, restore};
 
 /// Longest piece that is read: far above what a packet has.
 const LARGEST: u64 = 256 << 20;
@@ -67,19 +69,35 @@ impl PieceError {
 pub struct Pieces {
     folder: PathBuf,
     open: Option<(PathBuf, File)>,
+    /// The recording, until it was asked what was replaced in the files.
+    recording: Option<PathBuf>,
+    replaced: Vec<Replaced>,
 }
 
 impl Pieces {
     /// Of a recording that lies in this folder.
     #[must_use]
     pub fn in_folder(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), open: None }
+        Self { folder: folder.to_owned(), open: None, recording: None, replaced: Vec::new() }
     }
 
-    /// Of this recording.
+    /// Of this recording. Where a page of a file was read better later and replaced, the recording is asked what
+    /// passed first.
     #[must_use]
     pub fn beside(recording: &Path) -> Self {
-        Self::in_folder(recording.parent().unwrap_or(Path::new("")))
+        let folder = recording.parent().unwrap_or(Path::new(""));
+        Self { recording: Some(recording.to_owned()), ..Self::in_folder(folder) }
+    }
+
+    /// Reads what the recording notes of replaced pages, once.
+    fn learn(&mut self) {
+        let file = self.recording.take().and_then(|path| File::open(path).ok());
+        let Some(Ok(playback)) = file.map(Playback::new) else { return };
+        for entry in playback.map_while(Result::ok) {
+            if let What::Note(text) = &entry.what {
+                self.replaced.extend(Replaced::parse(text));
+            }
+        }
     }
 
     /// The bytes of a piece in place of what `into` held: of the file of that name, or of what an interrupted run
@@ -118,7 +136,11 @@ impl Pieces {
         if came as u64 != len {
             return Err(PieceError::Short { path, at, len });
         }
-        if crc32fast::hash(into) != crc32 {
+        if crc32fast::hash(into) == crc32 {
+            return Ok(());
+        }
+        self.learn();
+        if !restore(&self.replaced, piece, into) {
             return Err(PieceError::Changed { path, at, len });
         }
         Ok(())

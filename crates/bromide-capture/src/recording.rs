@@ -1,7 +1,7 @@
 //! Writing a recording: pcapng with the headers of usbmon, as Wireshark reads it.
 //!
 //! Promises: every call writes whole blocks in one piece, so that a program that is killed leaves a file that can be
-//! read to its last entry. For every phone opened there is a device of its own with a made-up descriptor, so that
+//! read to its last entry; nothing is written behind a failure. For every phone opened there is a device of its own with a made-up descriptor, so that
 //! Wireshark knows its ids and takes its endpoints for those of a CDC data interface; what is not made up are the
 //! bytes of the bulk transfers.
 
@@ -74,6 +74,8 @@ pub struct Recording<W> {
     phones: u32,
     /// Transfers so far.
     transfers: u64,
+    /// A block may have been written in part: whatever came behind it could not be read.
+    broken: bool,
 }
 
 impl<W: Write> Recording<W> {
@@ -82,7 +84,7 @@ impl<W: Write> Recording<W> {
     /// # Errors
     /// Of writing.
     pub fn new(to: W, about: &About) -> io::Result<Self> {
-        let mut recording = Self { to, blocks: Vec::new(), phones: 0, transfers: 0 };
+        let mut recording = Self { to, blocks: Vec::new(), phones: 0, transfers: 0, broken: false };
         blocks::section(&mut recording.blocks, MADE_UP, &about.system, &about.program);
         blocks::interface(&mut recording.blocks, USB_LINUX_MMAPPED as u16, "cable");
         recording.write()?;
@@ -175,7 +177,12 @@ impl<W: Write> Recording<W> {
     }
 
     fn write(&mut self) -> io::Result<()> {
-        let written = self.to.write_all(&self.blocks);
+        let written = if self.broken {
+            Err(io::Error::other("the recording could not be written before"))
+        } else {
+            self.to.write_all(&self.blocks)
+        };
+        self.broken |= written.is_err();
         self.blocks.clear();
         written
     }

@@ -116,7 +116,7 @@ fn kept(text: &str) -> Option<Piece> {
 }
 
 /// In quotes, such that [`unquoted`] gives the same bytes.
-fn quoted(bytes: &[u8]) -> String {
+pub(crate) fn quoted(bytes: &[u8]) -> String {
     let mut text = String::from("\"");
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
@@ -135,7 +135,7 @@ fn quoted(bytes: &[u8]) -> String {
 }
 
 /// The bytes between the quotes that `text` begins with, and what comes behind them.
-fn unquoted(text: &str) -> Option<(Vec<u8>, &str)> {
+pub(crate) fn unquoted(text: &str) -> Option<(Vec<u8>, &str)> {
     let mut rest = text.strip_prefix('"')?;
     let mut bytes = Vec::new();
     loop {
@@ -162,7 +162,7 @@ fn unquoted(text: &str) -> Option<(Vec<u8>, &str)> {
 }
 
 /// The parts of a path with `/` between them on every system.
-fn bytes_of(path: &Path) -> Vec<u8> {
+pub(crate) fn bytes_of(path: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     for part in path.components() {
         if !bytes.is_empty() && !bytes.ends_with(b"/") {
@@ -177,7 +177,7 @@ fn bytes_of(path: &Path) -> Vec<u8> {
 }
 
 /// `None`: bytes that cannot be a name here.
-fn path_of(bytes: Vec<u8>) -> Option<PathBuf> {
+pub(crate) fn path_of(bytes: Vec<u8>) -> Option<PathBuf> {
     #[cfg(unix)]
     let name: Option<OsString> = Some(std::os::unix::ffi::OsStringExt::from_vec(bytes));
     #[cfg(not(unix))]

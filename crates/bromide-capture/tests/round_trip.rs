@@ -216,3 +216,37 @@ fn an_export_puts_every_piece_back() {
     let says = refused.to_string();
     assert!(says.starts_with("frame 6: ") && says.contains("has not the 134832 bytes at 135168"), "{says}");
 }
+
+/// A disk that is full for a moment.
+struct Full(Vec<u8>, usize);
+
+impl std::io::Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let room = bytes.len().min(self.1);
+        self.1 -= room;
+        self.0.extend(&bytes[..room]);
+        if room == 0 {
+            // Somebody makes room only now.
+            self.1 = 1 << 20;
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        Ok(room)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn nothing_is_written_behind_a_failure_so_that_what_came_before_can_be_read() {
+    let mut recording = Recording::new(Full(Vec::new(), 1500), &about()).unwrap();
+    let What::Opened(seen) = opened().what else { return };
+    recording.opened(Duration::from_secs(1), &seen).unwrap();
+    let full = (0..100).find(|_| recording.bytes(Duration::ZERO, Direction::ToPhone, &[0xa0; 40]).is_err());
+    assert!(full.is_some_and(|whole| whole > 0), "{full:?}");
+    assert!(recording.note(Duration::ZERO, "there is room again").is_err());
+    let (came, failure) = play(&recording.into_inner().0);
+    assert_eq!(Some(came.len()), full.map(|whole| whole + 1));
+    assert!(matches!(failure, Some(CaptureError::Cut { .. })), "{failure:?}");
+}

@@ -229,6 +229,14 @@ impl Dump {
         Ok(found.map(|n| ((first + n as u64) * unit, pages[n].to_vec())))
     }
 
+    /// Pages of a whole image in which any bit is wrong by their own parity: the chip's fault or the cable's.
+    ///
+    /// # Errors
+    /// As [`Dump::read_at`].
+    pub fn doubtful(&mut self) -> Result<Vec<Range<u64>>, SaveError> {
+        self.keeper.doubtful().map_err(|e| self.failed(e))
+    }
+
     /// Closes an image that is not whole: everything put is durable, and what is missing is marked in the file too.
     ///
     /// # Errors
@@ -249,7 +257,7 @@ impl Dump {
             let (part, expected) = (self.place.part.clone(), self.options.bytes);
             return Err(SaveError::Length { part, expected, got: closed.map.total(State::Finished) });
         }
-        let stream = closed.stream.to_the_end(&self.place.part, self.options.bytes)?;
+        let stream = closed.stream.up_to(&self.place.part, self.options.bytes)?;
         self.place.commit(&closed.file, self.options.replace)?;
         Ok(saved(self.place.target.clone(), self.options.bytes, stream))
     }
@@ -275,7 +283,7 @@ pub fn look_again(target: &Path, options: &DumpOptions) -> Result<Saved, SaveErr
     if found != options.bytes {
         return Err(SaveError::Altered(target.to_owned()));
     }
-    let stream = Stream::new(options).to_the_end(target, options.bytes)?;
+    let stream = Stream::new(options).up_to(target, options.bytes)?;
     Ok(saved(target.to_owned(), options.bytes, stream))
 }
 

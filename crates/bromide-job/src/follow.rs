@@ -22,7 +22,7 @@ use crate::agent_file::AgentFile;
 use crate::error::JobError;
 use crate::event::{Event, Tell};
 use crate::phone_id::may_be_one;
-use crate::session::{Session, SessionOptions};
+use crate::session::{Parked, Session, SessionOptions};
 use crate::source::Source;
 
 /// The faces a job can begin with.
@@ -190,18 +190,11 @@ impl<'a, B: Bus> Follower<'a, B> {
         while self.in_vain < REOPENINGS {
             self.in_vain += 1;
             match self.bus.meet(&[Face::Agent, Face::BootRom, Face::Preloader], AGAIN).await {
-                Ok((seen, link)) if seen.face == Face::Agent => match Agent::rejoin(link, parked.agent).await
-                {
-                    Ok(agent) => {
-                        tell(Event::Note("the agent is there again; going on in smaller packets"));
-                        self.session = Some(parked.with(agent));
+                Ok((seen, link)) if seen.face == Face::Agent => {
+                    if self.rejoin(link, parked.clone(), tell).await? {
                         return Ok(());
                     }
-                    Err(e) if is_the_users(&e.kind) => return Err(e.into()),
-                    Err(e) => {
-                        tell(Event::Note(&format!("the agent did not answer behind its new link: {e}")))
-                    }
-                },
+                }
                 // The phone has restarted: no agent to be found.
                 Ok(_) | Err(LinkError::Timeout(_)) => break,
                 Err(LinkError::Unplugged) => {}
@@ -235,11 +228,16 @@ impl<'a, B: Bus> Follower<'a, B> {
         self.anew += 1;
         tell(Event::Warning(&format!("the connection to the phone failed: {error}")));
         if let Some(session) = self.session.take() {
-            if matches!(error.kind, ErrorKind::Link(LinkError::Unplugged)) {
-                drop(session);
-            } else {
-                // It may be there still, and a phone whose agent was ended comes back without its battery taken out.
-                session.abandon().await;
+            let (link, parked) = session.park();
+            drop(link);
+            let may_be_there = !matches!(error.kind, ErrorKind::Link(LinkError::Unplugged));
+            // At full speed the agent has the face that it was met with.
+            if may_be_there
+                && let Ok((_, link)) =
+                    self.bus.meet(&[Face::Agent, Face::BootRom, Face::Preloader], AGAIN).await
+                && self.rejoin(link, parked, tell).await?
+            {
+                return Ok(());
             }
         }
         let mut failure = None;
@@ -255,6 +253,22 @@ impl<'a, B: Bus> Follower<'a, B> {
             }
         }
         Err(failure.unwrap_or(error).into())
+    }
+
+    /// The agent behind its link opened again; whether it was there.
+    async fn rejoin(&mut self, link: B::Link, parked: Parked, tell: &mut Tell<'_>) -> Result<bool, JobError> {
+        match Agent::rejoin(link, parked.agent).await {
+            Ok(agent) => {
+                tell(Event::Note("the agent is there again; going on in smaller packets"));
+                self.session = Some(parked.with(agent));
+                Ok(true)
+            }
+            Err(e) if is_the_users(&e.kind) => Err(e.into()),
+            Err(e) => {
+                tell(Event::Note(&format!("the agent did not answer behind its new link: {e}")));
+                Ok(false)
+            }
+        }
     }
 
     fn lost(&self, error: LinkError) -> JobError {

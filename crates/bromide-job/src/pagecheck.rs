@@ -4,6 +4,8 @@
 //! nand-yaffs2.md sections 2 (sector ECC), 3 (FDM bytes) and 7 (bad blocks). Without spare bytes or with an ECC
 //! that is not known from real bytes nothing is guessed: such pages count as not checked.
 
+use std::ops::Range;
+
 use bromide_nand::{Geometry, Layout, PageState, bad_mark, check_page, ecc, fdm};
 
 mod runs;
@@ -28,6 +30,8 @@ pub struct PageCheck {
     /// taken for the mark is data, so whole blocks may seem bad.
     passing: u64,
     failing: u64,
+    /// Pages with any wrong bit, those of bad blocks and erased ones included.
+    doubtful: Runs<()>,
     found: PageSummary,
 }
 
@@ -114,6 +118,7 @@ impl PageCheck {
             in_bad_block: false,
             passing: 0,
             failing: 0,
+            doubtful: Runs::default(),
             found: PageSummary {
                 geometry,
                 layout,
@@ -149,6 +154,15 @@ impl PageCheck {
         for page in pages {
             self.take(page);
         }
+    }
+
+    /// Pages so far in which any bit is wrong, counted from the start of the stream: the chip's fault or the cable's.
+    pub(crate) fn doubtful(&self) -> impl Iterator<Item = Range<u64>> + '_ {
+        let first = self.found.first_page;
+        self.doubtful
+            .list()
+            .iter()
+            .map(move |run| run.first - first..run.first - first + u64::from(run.pages))
     }
 
     /// What was found, once the stream has ended.
@@ -187,6 +201,9 @@ impl PageCheck {
             }
         }
         let state = check_page(stored, layout, &geometry);
+        if !matches!(state, PageState::Clean | PageState::Blank { flipped: 0 } | PageState::NotChecked) {
+            self.doubtful.push(page, ());
+        }
         match state {
             PageState::Clean | PageState::Correctable { .. } => self.passing += 1,
             PageState::Damaged { .. } => self.failing += 1,

@@ -60,6 +60,20 @@ pub struct ReadOptions {
 /// Default of [`ReadOptions::checkpoint`]: little enough to read again, enough not to keep the disk busy.
 pub const CHECKPOINT: u64 = 32 << 20;
 
+/// Single files, a block of the usual chip a packet, nothing replaced, read once.
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self {
+            force: false,
+            pages_per_packet: 64,
+            one_sums_file: false,
+            keep_whole: false,
+            verify: false,
+            checkpoint: CHECKPOINT,
+        }
+    }
+}
+
 /// A file that is whole.
 #[derive(Debug)]
 pub struct Done {
@@ -151,11 +165,11 @@ pub async fn read_rows<S: Source>(
     let standings = reading.standings(rows)?;
     let mut left = Vec::new();
     for (index, (row, standing)) in rows.iter().zip(standings).enumerate() {
-        let bytes = reading.bytes(row);
-        tell(Event::ReadStart { row, bytes, number: index + 1, of: rows.len() });
         match standing {
             Standing::Whole => reading.whole_already(row, tell)?,
             Standing::New | Standing::Begun(_) => {
+                let bytes = reading.bytes(row);
+                tell(Event::ReadStart { row, bytes, number: index + 1, of: rows.len() });
                 // Of several files one that is refused is no reason to go without the others.
                 let missing = reading.first_time(source, row, rows.len() > 1, tell).await?;
                 left.extend(missing.map(|later| (row, later)));
@@ -326,14 +340,18 @@ impl<'o, B: Book> Rows<'o, B> {
     ) -> Result<(), JobError> {
         let row = pages.row;
         let mut verified = None;
+        let mut again = Again {
+            pages: &mut pages,
+            geometry: &self.geometry,
+            layout: layout(row.shape),
+            pages_per_packet: self.options.pages_per_packet,
+        };
         if self.options.verify {
-            let mut again = Again {
-                pages: &mut pages,
-                geometry: &self.geometry,
-                layout: layout(row.shape),
-                pages_per_packet: self.options.pages_per_packet,
-            };
             verified = Some(again.compare(source, &mut dump, tell).await?);
+        } else {
+            let doubtful = dump.doubtful()?;
+            let found = again.look_twice(source, doubtful, &mut dump, tell).await?;
+            tell_of_doubts(&row.name, &found, tell);
         }
         if self.options.force {
             // Between the new image and its new digest nothing may claim the old one for it.
@@ -380,6 +398,19 @@ impl<'o, B: Book> Rows<'o, B> {
             Some(done) => Ok(self.book.keep(done)?),
             None => Ok(()),
         }
+    }
+}
+
+fn tell_of_doubts(name: &str, found: &Verified, tell: &mut Tell<'_>) {
+    let Verified { pages, differed, not_again, .. } = found;
+    if *differed > 0 {
+        tell(Event::Note(&format!(
+            "{name}: of {pages} pages with wrong bits, read once more, {differed} came differently; the better reading \
+             is kept"
+        )));
+    }
+    if *not_again > 0 {
+        tell(Event::Note(&format!("{name}: {not_again} more pages with wrong bits were not read once more")));
     }
 }
 

@@ -132,7 +132,7 @@ pub struct Parked {
 impl Parked {
     /// Goes on behind another link, on which the agent waits for a command.
     pub fn resume<L: Link>(self, link: L) -> Session<L> {
-        let agent = Agent::resume(link, self.agent.clone());
+        let agent = Agent::resume(link, self.agent);
         self.with(agent)
     }
 

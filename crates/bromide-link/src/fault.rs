@@ -194,6 +194,7 @@ impl<L: Link> Link for Faulty<L> {
         if into.is_empty() {
             return self.link.recv(into, within).await;
         }
+        self.course.to_phone.pause();
         if let Some(byte) = self.held.take() {
             into[0] = byte;
             return Ok(1);
@@ -206,7 +207,11 @@ impl<L: Link> Link for Faulty<L> {
                     return Ok(n);
                 }
                 Step::Lose(most) => {
-                    let n = self.link.recv(upto(into, most), within).await?;
+                    let came = self.link.recv(upto(into, most), within).await;
+                    if let Err(LinkError::Timeout(_)) = came {
+                        self.course.from_phone.pause();
+                    }
+                    let n = came?;
                     self.course.from_phone.advance(n);
                     self.course.from_phone.losing -= n as u64;
                 }

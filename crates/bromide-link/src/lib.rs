@@ -6,6 +6,7 @@
 mod again;
 mod cancel;
 mod fault;
+pub mod replay;
 mod run;
 #[cfg_attr(not(unix), path = "serial_elsewhere.rs")]
 mod serial;

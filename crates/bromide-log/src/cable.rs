@@ -8,7 +8,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use bromide_capture::{Bytes, Entry, Piece, What};
+use bromide_capture::{Bytes, Entry, Piece, What, remark_of_replaced};
 use bromide_job::event::Kept;
 use bromide_proto::bus::Sighting;
 use bromide_proto::link::{Direction, Mark};
@@ -125,6 +125,12 @@ impl Cable {
         };
         self.push(pages.at, What::Bytes(Direction::FromPhone, Bytes::Elsewhere(piece)));
         self.out.append(&mut self.held);
+    }
+
+    /// A page of a file that keeps pages was replaced by a better reading; this is what passed first.
+    pub(crate) fn replaced(&mut self, at: Duration, file: &Path, place: u64, was: &[u8]) {
+        let file = self.as_seen_from_here(file);
+        self.note(at, remark_of_replaced(&file, place, was));
     }
 
     fn settle_in_full(&mut self, bytes: &[u8]) {

@@ -72,7 +72,7 @@ impl Recorder {
         thread::Builder::new().name("log".into()).spawn(move || writer::write(files, &to, &told))?;
         let state = State {
             cable: Cable::new(full, &folder),
-            story: Story::new(),
+            story: Story::new(&run.args),
             pace: Pace::default(),
             redactor: run.redact.then(|| Redactor::new(&run.names)),
             greeting: None,
@@ -193,6 +193,11 @@ impl Recorder {
                 state.ids(queue, at, &ids);
                 state.deliver(queue, true);
             }
+            // Bytes of pages are no part of a masked log.
+            Event::Replaced { file, at: place, was } if state.redactor.is_none() => {
+                state.cable.replaced(at, file, *place, was);
+                state.deliver(queue, false);
+            }
             Event::Note(text) | Event::Warning(text) => {
                 state.cable.note(at, (*text).to_owned());
                 state.deliver(queue, false);
@@ -282,7 +287,6 @@ impl State {
         if let Some(redactor) = &mut self.redactor {
             redactor.entries(&mut entries);
         }
-        let mut entries = entries;
         for entry in entries.drain(..) {
             queue.push(Item::Entry(entry));
         }

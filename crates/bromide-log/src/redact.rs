@@ -305,8 +305,8 @@ mod tests {
         ] {
             assert_eq!(redactor.text(text), masked);
         }
-        let root = Names { user: Some("root".into()), home: Some("/root".into()), host: None };
-        assert_eq!(Redactor::new(&root).text("the root of /root/x"), "the root of ~/x");
+        let root = Names { user: Some("root".into()), home: Some("/superuser".into()), host: None };
+        assert_eq!(Redactor::new(&root).text("the root of /superuser/x"), "the root of ~/x");
     }
 
     #[test]

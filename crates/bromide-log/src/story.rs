@@ -64,6 +64,8 @@ struct Reading {
 #[derive(Debug)]
 pub(crate) struct Story {
     part: Part,
+    /// The file the agent comes from, as the command line names it.
+    container: Option<String>,
     sightings: u32,
     phones: u32,
     upload_begun: Option<Duration>,
@@ -74,9 +76,10 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new(args: &[String]) -> Self {
         Self {
             part: Part::Head,
+            container: option(args, "--da"),
             sightings: 0,
             phones: 0,
             upload_begun: None,
@@ -116,7 +119,7 @@ impl Story {
                 self.phones += 1;
                 (Part::Phone, found::phone(identity, self.phones > 1))
             }
-            Event::AgentChosen(chosen) => (Part::Agent, agent(chosen)),
+            Event::AgentChosen(chosen) => (Part::Agent, agent(chosen, self.container.as_deref())),
             Event::AgentUpload(done, total) => (Part::Agent, self.uploaded(at, *done, *total)?),
             Event::TableOffer(done, total) => {
                 self.offered = (*done, *total);
@@ -225,7 +228,8 @@ impl Story {
             let requests = counted(done.recoveries.into(), "request");
             text += &format!(" The cable needed help: {requests} had to be made anew.");
         }
-        text += &format!(" SHA-256 {}.", code(&done.saved.sha256));
+        let report = code(&done.report.to_string_lossy());
+        text += &format!(" SHA-256 {}; page by page in {report}.", code(&done.saved.sha256));
         text
     }
 
@@ -258,7 +262,7 @@ fn unread(left: &Left) -> String {
 const HOLD_KEY: &str = "The agent was gone. The user was asked to take the battery out for a moment (or hold the power \
      key for 10 s), hold Volume-Down and plug the phone in again, so that its BootROM comes, and stays.";
 
-fn agent(chosen: &Chosen) -> String {
+fn agent(chosen: &Chosen, container: Option<&str>) -> String {
     let (hw, hw_version, sw_version) = chosen.codes;
     let fits = match chosen.choice {
         Choice::Seen => "made for exactly this version of the chip",
@@ -274,9 +278,10 @@ fn agent(chosen: &Chosen) -> String {
         Because::Asked => "the user said so",
     };
     format!(
-        "Chose entry {} of the container, {}, for {hw:04x} {hw_version:04x}/{sw_version:04x}: {fits}. It speaks wire \
+        "Chose entry {} of {}, {}, for {hw:04x} {hw_version:04x}/{sw_version:04x}: {fits}. It speaks wire \
          format {} ({because}). SHA-256 of its {}: {}.",
         chosen.entry,
+        container.map_or_else(|| "the container".to_owned(), code),
         code(&chosen.label),
         chosen.format,
         counted(chosen.bytes as u64, "byte"),
@@ -316,6 +321,19 @@ fn begun(row: &Row, bytes: u64, (number, of): (usize, usize)) -> String {
     )
 }
 
+/// What the command line gives for an option.
+fn option(args: &[String], name: &str) -> Option<String> {
+    let mut args = args.iter();
+    while let Some(word) = args.next() {
+        match word.strip_prefix(name) {
+            Some("") => return args.next().cloned(),
+            Some(value) if value.starts_with('=') => return Some(value[1..].to_owned()),
+            _ => {}
+        }
+    }
+    None
+}
+
 /// Text of others in a line of Markdown.
 fn prose(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -348,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_part_gets_its_heading_once_and_later_lines_of_an_earlier_part_stay_where_they_happen() {
-        let mut story = Story::new();
+        let mut story = Story::new(&[]);
         let mut text = story.waiting(at(0), "any USB port", 60);
         let row = Row {
             name: "system".into(),
@@ -375,15 +393,23 @@ mod tests {
 
     #[test]
     fn a_long_read_is_worth_a_word_now_and_then_and_seldom_later() {
-        let mut story = Story::new();
+        let mut story = Story::new(&[]);
         story.reading = Some(Reading { name: "s".into(), bytes: 3600, begun: at(0), told: at(0) });
         let told: Vec<u64> = (0..3600).filter(|s| story.progress(at(*s), *s).is_some()).collect();
         assert_eq!(told, [30, 60, 120, 240, 480, 960, 1920]);
     }
 
     #[test]
+    fn the_container_is_named_as_on_the_command_line() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(option(&words("bromide info --da DA.bin"), "--da").as_deref(), Some("DA.bin"));
+        assert_eq!(option(&words("bromide info --da=D=A.bin"), "--da").as_deref(), Some("D=A.bin"));
+        assert_eq!(option(&words("bromide info --dab x --da"), "--da"), None);
+    }
+
+    #[test]
     fn a_flood_of_remarks_does_not_fill_the_account() {
-        let mut story = Story::new();
+        let mut story = Story::new(&[]);
         let told = (0..1000).filter_map(|n| story.event(at(n), &Event::Note("x"))).count();
         assert_eq!(told, REMARKS as usize + 1);
     }

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use bromide_capture::{About, Bytes, Pieces, Playback, Recording, What, export};
 use bromide_job::agent_file::AgentFile;
 use bromide_job::error::JobError;
+use bromide_job::event::Event;
 use bromide_job::follow::{FollowOptions, Follower, SpeedWish};
-use bromide_job::readback::{ReadOptions, read_rows};
+use bromide_job::readback::{NoBook, ReadOptions, read_rows};
 use bromide_job::rows::{Want, Wish, resolve};
 use bromide_job::session::SessionOptions;
 use bromide_job::source::Source as _;
@@ -160,17 +161,18 @@ fn read(bus: Watched, recorder: &Recorder, target: &Path, speed: SpeedWish) -> R
     let da = AgentFile::from_bytes(Path::new("demo"), demo_agent::container(Generation::G2)).unwrap();
     let session = SessionOptions { agent_format: None, pool_blocks: 80 };
     let follow = FollowOptions { session, speed, wait: Duration::from_secs(60) };
-    let options = ReadOptions { force: false, pages_per_packet: 16, one_sums_file: false };
+    let options =
+        ReadOptions { force: false, pages_per_packet: 16, one_sums_file: false, ..ReadOptions::default() };
     let want = Want::Range { start: START, length: LENGTH, target: target.to_owned() };
     let wish = Wish { want, shape: Shape::AsStored, kind: AddressKind::Logical };
-    let tell = &mut |event: bromide_job::event::Event<'_>| recorder.event(&event);
+    let tell = &mut |event: Event<'_>| recorder.event(&event);
     run(async {
         let bus = RecordedBus::new(bus, Some(recorder.clone()));
         let mut phone = Follower::catch(bus, &da, follow, tell).await?;
         let geometry = phone.session().unwrap().geometry()?;
         let rows = resolve(&[wish], None, &geometry, 80, &mut |_| {})?;
         phone.raise(tell).await?;
-        let read = read_rows(&mut phone, &rows, &options, tell).await;
+        let read = read_rows(&mut phone, &rows, &options, &mut NoBook, tell).await;
         if read.is_ok() {
             phone.into_session().unwrap().finish(tell).await;
         } else if let Some(session) = phone.into_session() {
@@ -213,9 +215,25 @@ fn after_trouble_the_export_still_has_every_byte_that_passed() {
         session.recorder.finish(&Outcome::DONE);
         assert_same(&session.exported(), &session.passed);
         let told = session.text("hacklog.md");
-        assert!(told.contains("Note: Asked again at byte"), "{told}");
+        assert!(told.contains("Note: Asked again at page"), "{told}");
         assert!(told.contains("The cable needed help: 2 requests had to be made anew."), "{told}");
     }
+}
+
+#[test]
+fn a_page_that_was_read_better_later_is_put_back_as_it_passed() {
+    let session = Session::new(Detail::On, false, Faults::default(), SpeedWish::AsMet);
+    let image = session.folder.path().join("piece.img");
+    for (place, by) in [(2112 * 5, 0xaa), (2112 * 5, 0xbb), (2112 * 20, 0xcc)] {
+        let mut bytes = fs::read(&image).unwrap();
+        let page = place..place + 2112;
+        let was = bytes[page.clone()].to_vec();
+        session.recorder.event(&Event::Replaced { file: &image, at: place as u64, was: &was });
+        bytes[page].fill(by);
+        fs::write(&image, bytes).unwrap();
+    }
+    session.recorder.finish(&Outcome::DONE);
+    assert_same(&session.exported(), &session.passed);
 }
 
 #[test]
@@ -256,20 +274,21 @@ fn the_account_tells_what_was_asked_seen_decided_and_how_it_ended() {
 #[test]
 fn a_failure_is_told_with_its_advice_and_the_last_exchanges() {
     let session = Session::new(Detail::On, false, stop(37, u32::MAX), SpeedWish::AsMet);
-    let Err(JobError::Talk(error)) = &session.result else { panic!("the page never comes") };
+    let error = session.result.as_ref().unwrap_err();
     let trouble = Trouble {
         code: "talk/unreadable".into(),
         what: error.to_string(),
         advice: Some("read around it".into()),
-        tail: error.tail.clone(),
+        tail: "> 72\n< 5a 00".into(),
     };
     session.recorder.finish(&Outcome { exit: 1, trouble: Some(trouble) });
+    assert_same(&session.exported(), &session.passed);
     let told = session.text("hacklog.md");
     for part in [
         "It failed after ",
         "(exit code 1, `talk/unreadable`)",
         "What to do next: Read around it.",
-        "\n    < ",
+        "\n    > 72\n    < 5a 00\n",
     ] {
         assert!(told.contains(part), "{part} is missing in\n{told}");
     }

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use bromide_link::replay::{ReplayBus, ReplayLink};
 use bromide_link::usb::{Notice, Places, UsbBus, UsbOptions, UsbOrTty};
 use bromide_link::{Cancel, SerialBus, SerialLink, TcpBus, TcpLink};
 use bromide_phone::{BusLink, Clock, PhoneBus};
 use bromide_proto::bus::{Bus, Face, Sighting};
 use bromide_proto::link::{Link, LinkError};
 
+use crate::recording;
 use crate::report::Failure;
 use crate::virtual_phone::Spec;
 
@@ -28,6 +30,8 @@ pub(crate) enum Via {
     Tcp(String),
     /// A virtual phone in this process.
     Phone(Spec),
+    /// A recorded phone.
+    Replay(PathBuf),
 }
 
 impl FromStr for Via {
@@ -40,7 +44,11 @@ impl FromStr for Via {
             Some(("serial", path)) if !path.is_empty() => Ok(Self::Serial(path.into())),
             Some(("tcp", address)) if address.contains(':') => Ok(Self::Tcp(address.into())),
             Some(("phone", spec)) => spec.parse().map(Self::Phone),
-            _ => Err("use usb, usb:PORTCHAIN, serial:/dev/ttyACM0, tcp:HOST:PORT or phone:MODEL".into()),
+            Some(("replay", path)) if !path.is_empty() => Ok(Self::Replay(path.into())),
+            _ => {
+                Err("use usb, usb:PORTCHAIN, serial:/dev/ttyACM0, tcp:HOST:PORT, phone:MODEL or replay:FILE"
+                    .into())
+            }
         }
     }
 }
@@ -59,6 +67,7 @@ impl fmt::Display for Via {
             Self::Serial(path) => write!(f, "{}", path.display()),
             Self::Tcp(address) => f.write_str(address),
             Self::Phone(spec) => write!(f, "virtual phone {}", spec.model),
+            Self::Replay(path) => write!(f, "recording {}", path.display()),
         }
     }
 }
@@ -69,6 +78,7 @@ pub(crate) enum AnyBus<'a> {
     Serial(SerialBus),
     Tcp(TcpBus),
     Phone(PhoneBus, Cancel),
+    Replay(ReplayBus),
 }
 
 impl<'a> AnyBus<'a> {
@@ -87,6 +97,10 @@ impl<'a> AnyBus<'a> {
             Via::Serial(path) => Self::Serial(SerialBus::new(path.clone(), cancel.clone())),
             Via::Tcp(address) => Self::Tcp(TcpBus::new(address.clone(), cancel.clone())),
             Via::Phone(spec) => Self::Phone(spec.bus(cancel)?, cancel.clone()),
+            Via::Replay(path) => {
+                let (playback, pieces) = recording::open(path)?;
+                Self::Replay(ReplayBus::new(playback, pieces, cancel.clone()))
+            }
         })
     }
 
@@ -118,6 +132,9 @@ impl Bus for AnyBus<'_> {
                 bus.meet(faces, within).await.map(|(seen, link)| (seen, AnyLink::Serial(link)))
             }
             Self::Tcp(bus) => bus.meet(faces, within).await.map(|(seen, link)| (seen, AnyLink::Tcp(link))),
+            Self::Replay(bus) => {
+                bus.meet(faces, within).await.map(|(seen, link)| (seen, AnyLink::Replay(link)))
+            }
             Self::Phone(bus, cancel) => {
                 let until = bus.now().saturating_add(within);
                 loop {
@@ -143,6 +160,7 @@ impl Bus for AnyBus<'_> {
             Self::Serial(bus) => bus.now(),
             Self::Tcp(bus) => bus.now(),
             Self::Phone(bus, _) => bus.now(),
+            Self::Replay(bus) => bus.now(),
         }
     }
 }
@@ -153,6 +171,7 @@ pub(crate) enum AnyLink {
     Serial(SerialLink),
     Tcp(TcpLink),
     Phone(Box<BusLink>, Cancel),
+    Replay(ReplayLink),
 }
 
 impl AnyLink {
@@ -171,6 +190,7 @@ impl Link for AnyLink {
             Self::Serial(link) => link.send(bytes).await,
             Self::Tcp(link) => link.send(bytes).await,
             Self::Phone(link, _) => link.send(bytes).await,
+            Self::Replay(link) => link.send(bytes).await,
         }
     }
 
@@ -180,6 +200,7 @@ impl Link for AnyLink {
             Self::Serial(link) => link.recv(into, within).await,
             Self::Tcp(link) => link.recv(into, within).await,
             Self::Phone(link, cancel) => patient(link, into, within, cancel).await,
+            Self::Replay(link) => link.recv(into, within).await,
         }
     }
 
@@ -189,6 +210,7 @@ impl Link for AnyLink {
             Self::Serial(link) => link.now(),
             Self::Tcp(link) => link.now(),
             Self::Phone(link, _) => link.now(),
+            Self::Replay(link) => link.now(),
         }
     }
 
@@ -198,6 +220,7 @@ impl Link for AnyLink {
             Self::Serial(link) => link.most_at_once(),
             Self::Tcp(link) => link.most_at_once(),
             Self::Phone(link, _) => link.most_at_once(),
+            Self::Replay(link) => link.most_at_once(),
         }
     }
 }
@@ -235,7 +258,19 @@ mod tests {
         assert_eq!("serial:/dev/ttyACM0".parse(), Ok(Via::Serial("/dev/ttyACM0".into())));
         assert_eq!("tcp:localhost:9000".parse(), Ok(Via::Tcp("localhost:9000".into())));
         assert!(matches!("phone:mt6575".parse(), Ok(Via::Phone(_))));
-        for bad in ["", "usb:", "usb:4", "usb:1-", "usb:1-4.", "serial:", "tcp:nowhere", "ttyACM0", "phone"] {
+        assert_eq!("replay:a:b.pcapng".parse(), Ok(Via::Replay("a:b.pcapng".into())));
+        for bad in [
+            "",
+            "replay:",
+            "usb:",
+            "usb:4",
+            "usb:1-",
+            "usb:1-4.",
+            "serial:",
+            "tcp:nowhere",
+            "ttyACM0",
+            "phone",
+        ] {
             assert!(bad.parse::<Via>().is_err(), "{bad}");
         }
     }

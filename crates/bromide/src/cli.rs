@@ -8,6 +8,7 @@ use bromide_proto::agent_format::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::choose::Via;
+use crate::faults;
 use crate::numbers::{bytes, count};
 use crate::run_log::LogOptions;
 
@@ -72,9 +73,12 @@ pub(crate) enum Command {
     Setup(crate::cmd::setup::Setup),
     Devices(crate::cmd::devices::Devices),
     Watch(crate::cmd::watch::Watch),
-    /// What was said to phones in earlier runs: list, show, export and remove the session logs
+    /// What was said to phones in earlier runs: list, show, export, replay and remove the session logs
     #[command(subcommand)]
     Log(crate::cmd::log::LogCommand),
+    /// Have Wireshark and tshark understand what passes between host and phone
+    #[command(subcommand)]
+    Wireshark(crate::cmd::wireshark::Wireshark),
     Demo(Demo),
     /// Virtual phones, for trying things out and for tests
     #[command(subcommand)]
@@ -84,7 +88,7 @@ pub(crate) enum Command {
 /// Where the phone is and how its agent is started.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Cable {
-    /// Where the phone is: usb, usb:PORTCHAIN, serial:/dev/ttyACM0, tcp:HOST:PORT, or a virtual one: phone:MODEL[?KEY=VALUE&..]
+    /// Where the phone is: usb, usb:PORTCHAIN, serial:/dev/ttyACM0, tcp:HOST:PORT, a virtual one: phone:MODEL[?KEY=VALUE&..], or a recorded one: replay:FILE
     ///
     /// usb waits for a MediaTek phone in BootROM or preloader mode and follows it by its port through every change;
     /// with several phones on the cable, usb:1-4.2 picks one (bromide devices lists the ports).
@@ -93,6 +97,8 @@ pub(crate) struct Cable {
     /// pmt=no|yes|pages (a partition table of its own; pages: on the chip only, the agent does not tell it),
     /// ecc-errors=P, bad-page=PAGE[xTIMES], jitter=P, read-seed=N (as ecc, bad-page, jitter, seed of --fault),
     /// clock=real|virtual (virtual: waiting takes no time).
+    /// A recorded phone (session.pcapng, or a capture by usbmon, Wireshark or USBPcap) answers as it did then, as long
+    /// as it is told the same: give the options of the recorded command. The first byte that differs ends it.
     #[arg(long, value_name = "WHERE", default_value = "usb")]
     pub(crate) via: Via,
     /// Download Agent container (the vendor's DA file)
@@ -129,15 +135,16 @@ pub(crate) struct Manner {
     /// P is a probability for each byte from the phone, 0 to 0.5.
     ///
     /// seed=N; drop=P or P:N (a byte is lost, or up to N in a row), flip=P (a bit is inverted), insert=P (a foreign
-    /// byte comes); drop-sent=P, flip-sent=P (bytes to the phone: a read address altered on its way cannot be noticed
-    /// by any host, for USB has a checksum of its own and a bare UART none); stall=P:TIME (silence, like 300ms);
-    /// unplug=after:BYTES or random:P, both with :away=TIME (may be given again); slow=FACTOR or BYTES/s;
-    /// kill-host=after:BYTES or random:P (this program kills itself).
+    /// byte comes); stall=P:TIME (silence, like 300ms); unplug=after:BYTES or random:P, both with :away=TIME (may be
+    /// given again); slow=FACTOR or BYTES/s; kill-host=after:BYTES or random:P (this program kills itself).
+    ///
+    /// drop-sent=P, flip-sent=P do it to bytes for the phone. A read address that is altered on its way cannot be
+    /// noticed by any host, so this may give wrong files; on USB a checksum excludes it, on a bare UART nothing does.
     ///
     /// With --via phone: also ecc=P (stored bits that are always wrong), bad-page=PAGE or PAGExTIMES (the agent falls
     /// silent there), jitter=P (pages that come with a bit flipped once).
-    #[arg(long, value_name = "SPEC", help_heading = "Testing")]
-    pub(crate) fault: Option<FaultSpec>,
+    #[arg(long, value_name = "SPEC", help_heading = "Testing", value_parser = faults::parse)]
+    pub(crate) fault: Option<Box<FaultSpec>>,
 }
 
 /// What is wished of the link's speed.
@@ -414,8 +421,8 @@ pub(crate) struct Serve {
     pub(crate) with: String,
     /// What is wrong with its chip: seed=N,ecc=P,bad-page=PAGE or PAGExTIMES,jitter=P (P: probability for each stored
     /// bit, or with jitter for each page)
-    #[arg(long, value_name = "SPEC", help_heading = "Testing")]
-    pub(crate) fault: Option<FaultSpec>,
+    #[arg(long, value_name = "SPEC", help_heading = "Testing", value_parser = faults::parse)]
+    pub(crate) fault: Option<Box<FaultSpec>>,
 }
 
 /// Where a virtual phone is offered.

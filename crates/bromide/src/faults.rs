@@ -1,12 +1,17 @@
 //! `--fault`: trouble on purpose, on any cable and in virtual phones.
 
-use bromide_link::{Cancel, FaultSpec, FaultyBus, Hands};
+use bromide_link::{Cancel, FaultSpec, FaultSpecError, FaultyBus, Hands};
 
 use crate::choose::{AnyBus, AnyLink, Via};
 use crate::report::{Failure, exit};
 
 /// A phone on a cable with the faults that were asked for, or none.
 pub(crate) type Cabled<'a> = FaultyBus<AnyBus<'a>>;
+
+/// Reads a specification for the command line.
+pub(crate) fn parse(text: &str) -> Result<Box<FaultSpec>, FaultSpecError> {
+    text.parse().map(Box::new)
+}
 
 /// Puts the faults that happen outside the phone on every appearance of it.
 pub(crate) fn on_cable<'a>(bus: AnyBus<'a>, faults: Option<&FaultSpec>, cancel: &Cancel) -> Cabled<'a> {

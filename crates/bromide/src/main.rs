@@ -13,6 +13,7 @@ mod json;
 mod numbers;
 mod out;
 mod read_list;
+mod recording;
 mod report;
 mod run_log;
 mod screen;
@@ -68,8 +69,9 @@ fn run(command: Command, log: &LogOptions, front: &mut Front, cancel: &Cancel) -
         Command::Setup(command) => cmd::setup::setup(command, front),
         Command::Devices(args) => cmd::devices::devices(&args, front),
         Command::Watch(args) => cmd::watch::watch(&args, front, cancel),
-        Command::Log(command) => cmd::log::log(command, log, front),
+        Command::Log(command) => cmd::log::log(command, log, front, cancel),
         Command::Demo(args) => cmd::demo::demo(args, front, cancel),
+        Command::Wireshark(command) => cmd::wireshark::wireshark(command, front),
         Command::Phone(Phone::Serve(args)) => cmd::phone::serve(args, front, cancel),
         Command::Phone(Phone::DemoAgent { format, output }) => cmd::phone::demo_agent(format, &output, front),
         Command::Phone(Phone::Models) => cmd::phone::models(front),

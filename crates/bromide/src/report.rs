@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use bromide_job::bundle::BundleError;
 use bromide_job::error::JobError;
 use bromide_job::save::SaveError;
+use bromide_link::replay::{ReplayDiffers, ReplayEnded, ReplayUnreadable};
 use bromide_link::usb::{NoBus, SeveralPhones, Unconfigured};
 use bromide_proto::error::ErrorKind;
 use bromide_proto::link::LinkError;
@@ -65,7 +66,7 @@ impl Failure {
             what,
             advice: job_advice(error, via),
             tail,
-            code: usb_code(error).unwrap_or(error.code()).to_owned(),
+            code: other_code(error).unwrap_or(error.code()).to_owned(),
             exit: job_exit(error),
         }
     }
@@ -73,6 +74,15 @@ impl Failure {
     /// A folder that cannot be used as a bundle.
     pub(crate) fn of_bundle(error: &BundleError) -> Self {
         Self::new(error.code(), exit::FAILED, error.to_string(), bundle_advice(error))
+    }
+
+    /// A recording that cannot be played further.
+    pub(crate) fn of_replay(error: &LinkError) -> Self {
+        let (code, exit, advice) = match error {
+            LinkError::Other(e) => replay_end(e.as_ref()).unwrap_or((error.code(), exit::FAILED, "")),
+            _ => (error.code(), exit::FAILED, ""),
+        };
+        Self::new(code, exit, error.to_string(), advice)
     }
 
     /// A file that cannot be saved, known before the phone was asked.
@@ -139,6 +149,9 @@ pub(crate) const NO_BUS: &str = "run it on the machine the phone is plugged into
 const POWER_CYCLE: &str = "unplug the phone, take its battery out for a moment (or hold the power key for 10 s), \
      plug it in again and repeat the command";
 
+/// What happened in a replay happened in the recording.
+const AS_RECORDED: &str = "the recording has it so; give the options of the recorded command";
+
 fn job_exit(error: &JobError) -> u8 {
     match error {
         JobError::NoPhone(_) => exit::NO_PHONE,
@@ -148,9 +161,11 @@ fn job_exit(error: &JobError) -> u8 {
             ErrorKind::Link(LinkError::Cancelled) => exit::INTERRUPTED,
             ErrorKind::NoHandshake => exit::NO_PHONE,
             ErrorKind::Link(LinkError::Unplugged) if e.step == "start sequence" => exit::NO_PHONE,
+            ErrorKind::Link(LinkError::Other(e)) => replay_end(e.as_ref()).map_or(exit::FAILED, |it| it.1),
             _ => exit::FAILED,
         },
         JobError::Unread(_) => exit::DAMAGED,
+        JobError::NotOpened(LinkError::Other(e)) => replay_end(e.as_ref()).map_or(exit::FAILED, |it| it.1),
         JobError::Partition(_) | JobError::NoMap | JobError::Range(_) | JobError::SameFile(_) => exit::USAGE,
         _ => exit::FAILED,
     }
@@ -159,6 +174,7 @@ fn job_exit(error: &JobError) -> u8 {
 fn link_advice(error: &LinkError, via: &Via) -> Option<String> {
     Some(match error {
         LinkError::Timeout(_) | LinkError::Unplugged => match via {
+            Via::Replay(_) => AS_RECORDED.into(),
             Via::Tcp(_) => "start the virtual phone first: bromide phone serve --listen tcp:..".into(),
             _ => HOW_TO_PLUG_IN.into(),
         },
@@ -179,13 +195,13 @@ fn link_advice(error: &LinkError, via: &Via) -> Option<String> {
                 "let your user use serial ports: sudo usermod -aG dialout $USER, then log in again (or run once with sudo); port {port}"
             )
         }
-        LinkError::Other(e) => return usb_advice(e.as_ref()),
+        LinkError::Other(e) => return other_advice(e.as_ref()),
         LinkError::Cancelled => return None,
     })
 }
 
-/// What to do about the errors that only USB has.
-fn usb_advice(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+/// What to do about the errors that only some cables have.
+fn other_advice(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(SeveralPhones(all)) = error.downcast_ref() {
         let ports: Vec<_> = all.iter().map(|seen| format!("--via usb:{}", seen.port)).collect();
         return Some(format!("say which one is meant: {}; or unplug the others", ports.join(" or ")));
@@ -196,12 +212,41 @@ fn usb_advice(error: &(dyn std::error::Error + 'static)) -> Option<String> {
                 .into(),
         );
     }
+    if let Some((_, _, advice)) = replay_end(error) {
+        return Some(advice.into());
+    }
     error.is::<NoBus>().then(|| NO_BUS.into())
 }
 
+/// Code, exit code and advice where a recording is played no further.
+fn replay_end(error: &(dyn std::error::Error + 'static)) -> Option<(&'static str, u8, &'static str)> {
+    if error.is::<ReplayDiffers>() {
+        let advice = "a recording answers what was said then: repeat the recorded command with the same options, \
+                      Download Agent and map, and the version of the tool that recorded";
+        return Some(("replay/differs", exit::DIFFERS, advice));
+    }
+    if error.is::<ReplayEnded>() {
+        return Some(("replay/ended", exit::FAILED, "nothing more was recorded; record the session anew"));
+    }
+    let unreadable: &ReplayUnreadable = error.downcast_ref()?;
+    let advice = "a recording refers to the files saved with it: keep it where it was made, or bromide log export it \
+                  whole there";
+    Some((unreadable.code, exit::FAILED, advice))
+}
+
 /// Stable names for them.
-fn usb_code(error: &JobError) -> Option<&'static str> {
-    let JobError::NotOpened(LinkError::Other(error)) = error else { return None };
+fn other_code(error: &JobError) -> Option<&'static str> {
+    let error = match error {
+        JobError::NotOpened(LinkError::Other(error)) => error,
+        JobError::Talk(talk) => match &talk.kind {
+            ErrorKind::Link(LinkError::Other(error)) => error,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    if let Some((code, _, _)) = replay_end(error.as_ref()) {
+        return Some(code);
+    }
     match error {
         e if e.is::<SeveralPhones>() => Some("usb/several-phones"),
         e if e.is::<Unconfigured>() => Some("usb/not-configured"),
@@ -309,6 +354,12 @@ fn save_advice(save: &SaveError) -> String {
 }
 
 fn talk_advice(step: &str, kind: &ErrorKind, via: &Via) -> Option<String> {
+    if matches!(via, Via::Replay(_)) {
+        return match kind {
+            ErrorKind::Link(e @ (LinkError::Cancelled | LinkError::Other(_))) => link_advice(e, via),
+            _ => Some(AS_RECORDED.into()),
+        };
+    }
     Some(match kind {
         ErrorKind::NoHandshake => format!(
             "{HOW_TO_PLUG_IN}. If an earlier run was interrupted the phone may still be running its agent: {POWER_CYCLE}"

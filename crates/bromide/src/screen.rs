@@ -66,7 +66,7 @@ impl Screen {
     pub(crate) fn tell(&mut self, event: &Event<'_>) {
         match event {
             // A named port or address says nothing about what is behind it.
-            Event::Seen(seen) if seen.vid != 0 => self.say(&format!("USB     {seen}")),
+            Event::Seen(seen) if seen.vid != 0 => self.say(&harmless(&format!("USB     {seen}"))),
             Event::Seen(_) => {}
             Event::HoldKey => self.loud(HOLD_KEY),
             Event::Phone(identity) => self.say(&phone_line(identity)),

@@ -35,6 +35,8 @@ enum Task {
     Mark(Range<u64>, State),
     /// Answer when everything before is written.
     Settle(SyncSender<()>),
+    /// Answer with the pages in which any bit is wrong, once all are there.
+    Doubtful(SyncSender<Vec<Range<u64>>>),
     /// Write a word into every page that is not there.
     FillGaps,
 }
@@ -131,6 +133,15 @@ impl Keeper {
         }
     }
 
+    pub(super) fn doubtful(&mut self) -> Result<Vec<Range<u64>>, Failure> {
+        let (tell, told) = sync_channel(1);
+        self.ask(Task::Doubtful(tell))?;
+        match told.recv() {
+            Ok(pages) => Ok(pages),
+            Err(_) => Err(self.why()),
+        }
+    }
+
     fn ask(&mut self, task: Task) -> Result<(), Failure> {
         if let Near::Running(tasks, _) = &self.state
             && tasks.send(task).is_ok()
@@ -216,6 +227,12 @@ impl Far {
                     self.unsaved = self.unsaved.max(1);
                 }
                 Task::Settle(tell) => drop(tell.send(())),
+                Task::Doubtful(tell) => {
+                    let stream = mem::replace(&mut self.stream, self.fresh.clone());
+                    let end = self.map.prefix();
+                    self.stream = stream.up_to(&self.part, end).map_err(Failure::Save)?;
+                    drop(tell.send(self.stream.doubtful()));
+                }
                 Task::FillGaps => self.fill_gaps()?,
             }
             self.checkpoint()?;
@@ -229,12 +246,12 @@ impl Far {
         let noted = prefix.filter(|prefix| prefix.bytes <= end);
         let mut stream = mem::replace(&mut self.stream, self.fresh.clone());
         if let Some(prefix) = noted {
-            stream = stream.to_the_end(&self.part, prefix.bytes).map_err(Failure::Save)?;
+            stream = stream.up_to(&self.part, prefix.bytes).map_err(Failure::Save)?;
             if stream.sha256() != prefix.sha256 {
                 return Err(Failure::Altered);
             }
         }
-        self.stream = stream.to_the_end(&self.part, end).map_err(Failure::Save)?;
+        self.stream = stream.up_to(&self.part, end).map_err(Failure::Save)?;
         Ok(())
     }
 

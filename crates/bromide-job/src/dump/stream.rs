@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -71,8 +72,13 @@ impl Stream {
         hex(&self.digest.clone().finalize())
     }
 
+    /// Pages so far in which any bit is wrong.
+    pub(super) fn doubtful(&self) -> Vec<Range<u64>> {
+        self.check.doubtful().collect()
+    }
+
     /// Goes on with the bytes of a file up to `end`.
-    pub(super) fn to_the_end(mut self, path: &Path, end: u64) -> Result<Self, SaveError> {
+    pub(super) fn up_to(mut self, path: &Path, end: u64) -> Result<Self, SaveError> {
         if self.at < end {
             let failed = || SaveError::io("read", path);
             let mut file = File::open(path).map_err(failed())?;

@@ -113,7 +113,7 @@ impl<'a, 'r> Rescue<'a, 'r> {
             from = gap.end;
             let mut left = gap.clone();
             // To the first page from either side that does not come.
-            while let Some(page) = left.next() {
+            for page in left.by_ref() {
                 if !self.comes(source, page, tell).await? {
                     failures += 1;
                     break;

@@ -1,7 +1,12 @@
 //! A second reading of an image, in another order and in other packets, and what to do where the two differ.
 //!
+//! Without being asked for, pages whose own parity shows a wrong bit are read a second time: two opposite faults of
+//! the cable leave the sum of a packet as it was, and a tired cell is often read right the next time.
+//!
 //! NAND does not give the same bits twice. Where the page's own parity tells which reading is the better one it
 //! decides; elsewhere the majority of several readings does, bit by bit. Every page that differed is reported.
+
+use std::ops::Range;
 
 use bromide_nand::{Geometry, Layout, PageState, check_page};
 
@@ -13,6 +18,8 @@ use crate::source::Source;
 
 /// Pages compared at once, from the end of the image to its start.
 const STRETCH: u64 = 512;
+/// Pages with wrong bits that are read once more; more of them are the chip's way of being.
+const MOST_DOUBTFUL: u64 = 20_000;
 /// Readings of a page that differs, the first two included.
 const READINGS: usize = 5;
 /// Pages that are named; more are counted.
@@ -120,6 +127,31 @@ impl Again<'_, '_> {
             tell(Event::Read(all - end * unit));
         }
         found.differing.sort_unstable_by_key(|(page, _)| *page);
+        Ok(found)
+    }
+
+    /// Reads these pages once more. Tells how many, and how many came differently.
+    pub(super) async fn look_twice<S: Source>(
+        &mut self,
+        source: &mut S,
+        doubtful: Vec<Range<u64>>,
+        first: &mut impl First,
+        tell: &mut Tell<'_>,
+    ) -> Result<Verified, JobError> {
+        let mut found = Verified::default();
+        for range in doubtful {
+            if found.pages >= MOST_DOUBTFUL {
+                found.not_again += range.end - range.start;
+                continue;
+            }
+            let mut second = InMemory { first: range.start * self.pages.unit(), bytes: Vec::new() };
+            let manner = Manner { one_of_many: true, ..Manner::swift(self.pages_per_packet) };
+            let went = self.pages.read(source, range.clone(), manner, &mut second, tell).await?;
+            if let Went::Stopped { page, .. } = went {
+                found.not_again += range.end - page;
+            }
+            self.stretch(source, range.start, &second.bytes, first, &mut found, tell).await?;
+        }
         Ok(found)
     }
 

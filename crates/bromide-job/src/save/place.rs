@@ -4,9 +4,15 @@ use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use super::SaveError;
 use super::system::{Lock, free_bytes, is_same_file, lock, on_disk, open_no_link, rename_new};
+
+/// How long a lock is waited for.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Where a file will be and where it is until it is whole.
 #[derive(Debug, Clone)]
@@ -92,13 +98,17 @@ impl Place {
         fs::remove_file(&self.part).map_err(SaveError::io("remove", &self.part))
     }
 
-    /// The lock lasts as long as the open file, so it cannot be left behind.
+    /// The lock lasts as long as the open file, so it cannot be left behind. A program that has just ended, or is
+    /// just starting another one, may hold it a moment longer.
     fn lock(&self, file: &File) -> Result<(), SaveError> {
-        match lock(file) {
-            Lock::Busy => Err(SaveError::PartBusy(self.part.clone())),
-            // Some network file systems have no locks; then still_ours() has to do.
-            Lock::Held | Lock::None => Ok(()),
+        for _ in 0..LOCK_TRIES {
+            match lock(file) {
+                Lock::Busy => thread::sleep(LOCK_PAUSE),
+                // Some network file systems have no locks; then still_ours() has to do.
+                Lock::Held | Lock::None => return Ok(()),
+            }
         }
+        Err(SaveError::PartBusy(self.part.clone()))
     }
 
     /// Refuses when the interim name no longer stands for this very file.

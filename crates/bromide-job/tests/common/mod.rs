@@ -63,14 +63,7 @@ pub fn session_options() -> SessionOptions {
 }
 
 pub fn read_options() -> ReadOptions {
-    ReadOptions {
-        force: false,
-        pages_per_packet: 2,
-        one_sums_file: false,
-        keep_whole: false,
-        verify: false,
-        checkpoint: bromide_job::readback::CHECKPOINT,
-    }
+    ReadOptions { force: false, pages_per_packet: 2, one_sums_file: false, ..ReadOptions::default() }
 }
 
 pub fn range(start: u64, length: u64, target: &Path) -> Wish {

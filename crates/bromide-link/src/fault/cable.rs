@@ -13,7 +13,6 @@ use bromide_proto::link::{Link, LinkError, Mark};
 
 use super::dice::{Dice, Places};
 use super::{FaultSpec, Place, Slow, Stalls};
-use crate::cancel::Cancel;
 
 /// A slowed link hands over what comes in this time, so that no single wait is long.
 const PIECE: Duration = Duration::from_millis(20);
@@ -28,17 +27,6 @@ pub struct Hands<L> {
     pub kill: Box<dyn Fn()>,
     /// Pulls the plug of a link, where closing it is not enough for the phone to notice.
     pub pull: Box<dyn Fn(&mut L)>,
-}
-
-impl<L> Hands<L> {
-    /// For links on the real clock: sleeps until the user wishes to stop.
-    pub fn new(cancel: Cancel, kill: impl Fn() + 'static) -> Self {
-        let sleep = move |time| {
-            cancel.sleep_until(std::time::Instant::now() + time);
-            if cancel.is_set() { Err(LinkError::Cancelled) } else { Ok(()) }
-        };
-        Self { sleep: Box::new(sleep), kill: Box::new(kill), pull: Box::new(|_| {}) }
-    }
 }
 
 impl<L> fmt::Debug for Hands<L> {

@@ -88,6 +88,14 @@ impl Way {
         }
     }
 
+    /// The line fell silent or turned. A loss drawn at random is one of a buffer that ran over and ends there, so that
+    /// it does not eat the answers to the next questions; a chosen one takes as many bytes as it says.
+    pub(super) fn pause(&mut self) {
+        if matches!(self.faults, Faults::Rated { .. }) {
+            self.losing = 0;
+        }
+    }
+
     pub(super) fn advance(&mut self, n: usize) {
         self.seen += n as u64;
     }

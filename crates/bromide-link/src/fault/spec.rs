@@ -57,7 +57,8 @@ pub struct FaultSpec {
 pub struct Losses {
     /// A byte is lost, or the first of several.
     pub drop: Probability,
-    /// How many bytes in a row are lost at most, 1 or more; each number is as likely as any other.
+    /// How many bytes in a row are lost at most, 1 or more; each number is as likely as any other, but a loss ends
+    /// where the line falls silent or turns.
     pub run: u64,
     /// A bit is inverted.
     pub flip: Probability,

@@ -81,18 +81,17 @@ fn repeat(end: &End<'_>) -> String {
     let mut text = format!(
         "\n## To repeat it\n\n    cd {}\n    {}\n\n## To look at it more closely\n\nThis account lies in {}, with \
          `session.jsonl` (every event with its time) and `session.pcapng` (what went over the cable, as Wireshark reads \
-         it). {pages}\n\n    tshark -r {}\n    bromide log show {} --events\n    bromide log export {} -o whole.pcapng\n",
+         it). {pages}\n\n    cd {}\n    bromide log show . --events\n    tshark -r session.pcapng\n    \
+         bromide log export . -o whole.pcapng\n",
         quoted(folder),
         command(args),
         code(&log),
-        quoted(&recording),
-        quoted(&log),
         quoted(&log),
     );
     if let Some(args) = replayed(args, &recording) {
         text += &format!(
-            "\nThe same once more without a phone, played from the recording; -o names another place for the files:\n\n    \
-             {}\n",
+            "\nThe same once more without a phone, played from the recording, with another -o:\n\n    cd {}\n    {}\n",
+            quoted(folder),
             command(&args)
         );
     }

@@ -3,7 +3,7 @@
 use std::io::{Error, ErrorKind};
 use std::path::Path;
 
-use super::{ServeError, Serving, Terms};
+use super::{ServeError, Served, Serving, Terms};
 use crate::phone::Phone;
 
 fn not_here() -> ServeError {
@@ -15,8 +15,8 @@ fn not_here() -> ServeError {
 ///
 /// # Errors
 /// Always [`ServeError::Wait`].
-pub fn pty(
-    _: &mut Phone,
+pub fn terminal(
+    _: &mut impl Served,
     _: Option<&Path>,
     _: Terms<'_>,
     _: &mut dyn FnMut(Serving),
@@ -28,7 +28,12 @@ pub fn pty(
 ///
 /// # Errors
 /// Always [`ServeError::Wait`].
-pub fn tcp(_: &mut Phone, _: &str, _: Terms<'_>, _: &mut dyn FnMut(Serving)) -> Result<(), ServeError> {
+pub fn connections(
+    _: &mut impl Served,
+    _: &str,
+    _: Terms<'_>,
+    _: &mut dyn FnMut(Serving),
+) -> Result<(), ServeError> {
     Err(not_here())
 }
 

@@ -10,6 +10,7 @@ mod elsewhere;
 mod fd;
 #[cfg(unix)]
 mod pty;
+mod served;
 #[cfg(unix)]
 mod tcp;
 #[cfg(unix)]
@@ -33,17 +34,17 @@ use core::time::Duration;
 use std::io;
 use std::path::PathBuf;
 
-use crate::pace::{Pace, Paced};
-use crate::phone::Phone;
+use crate::pace::Pace;
 use crate::usb::Face;
 use crate::wire::Ended;
 
 #[cfg(not(unix))]
-pub use elsewhere::{pty, tcp, usbip, usbredir, vhci};
+pub use elsewhere::{connections, terminal, usbip, usbredir, vhci};
 #[cfg(unix)]
-pub use pty::pty;
+pub use pty::terminal;
+pub use served::{Next, Over, Served, pty, tcp};
 #[cfg(unix)]
-pub use tcp::tcp;
+pub use tcp::connections;
 #[cfg(unix)]
 pub use usbip::usbip;
 #[cfg(unix)]
@@ -115,7 +116,7 @@ pub enum ServeError {
     },
 }
 
-/// How a phone is served.
+/// How it is served.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms<'a> {
     /// Speed of the link.
@@ -129,24 +130,6 @@ impl Terms<'_> {
     fn eager(&self) -> Duration {
         if self.pace == Pace::HighSpeed { Duration::from_micros(200) } else { Duration::ZERO }
     }
-}
-
-/// One plug-in over a blocking link: the phone's future ends inside one poll. Saying that it is over is left to
-/// the caller, who may have to tidy up first.
-fn plug_in<L: bromide_proto::link::Link>(
-    phone: &mut Phone,
-    link: L,
-    pace: Pace,
-    tell: &mut dyn FnMut(Serving),
-) -> Ended {
-    tell(Serving::PluggedIn);
-    let heard = phone.remarks().len();
-    let clock = phone.clock().clone();
-    let ended = to_the_end(phone.serve(Paced::new(link, pace, clock)));
-    for remark in phone.remarks().iter().skip(heard) {
-        tell(Serving::Remark(remark.clone()));
-    }
-    ended
 }
 
 /// Polls once, which is enough for a future over a blocking link.

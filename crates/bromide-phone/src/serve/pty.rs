@@ -20,22 +20,23 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, QueueSelector, tcflush, tcgetattr, tcsetattr};
 
 use super::fd::{FdLink, hung_up, poll_one};
-use super::{ServeError, Serving, Terms, plug_in};
-use crate::phone::Phone;
-use crate::wire::Ended;
+use super::{Next, ServeError, Served, Serving, Terms};
 
 /// How often the terminal is looked at for a host.
 const LOOK_FOR_HOST: Duration = Duration::from_millis(2);
 /// How long a phone that left the bus waits for the host to close before the terminal vanishes under it.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Serves the phone on a pseudo terminal until the stop flag is set.
+/// Serves a phone on a pseudo terminal until the stop flag is set or nothing comes any more.
 ///
 /// With `link`, a symbolic link of that name points to the terminal and is removed at the end; an existing link
 /// is replaced, anything else of that name is an error. A phone that leaves the bus keeps its terminal if the
 /// host closes it within two seconds; otherwise the terminal vanishes and a new one takes its place.
-pub fn pty(
-    phone: &mut Phone,
+///
+/// # Errors
+/// The terminal or the link cannot be made.
+pub fn terminal(
+    served: &mut impl Served,
     link: Option<&Path>,
     terms: Terms<'_>,
     tell: &mut dyn FnMut(Serving),
@@ -47,11 +48,12 @@ pub fn pty(
             std::thread::sleep(LOOK_FOR_HOST);
             continue;
         }
-        let ended =
-            plug_in(phone, FdLink::new(&terminal.master, terms.stop, terms.eager()), terms.pace, tell);
+        let over = served.plug_in(FdLink::new(&terminal.master, terms.stop, terms.eager()), tell);
         if !hung_up(terminal.master.as_fd()) {
-            tell(Serving::Over(ended));
-            if !terminal.left_by_host(ended, terms) {
+            tell(over.told);
+            // What a host has not read vanishes with the terminal, so it gets its time even when nothing follows.
+            let let_go = terminal.left_by_host(over.next, terms);
+            if !let_go && over.next != Next::Nothing {
                 drop(terminal);
                 terminal = Terminal::new(link)?;
                 tell(Serving::At(terminal.shown()));
@@ -59,7 +61,10 @@ pub fn pty(
             terminal.forget();
         } else {
             terminal.forget();
-            tell(Serving::Over(ended));
+            tell(over.told);
+        }
+        if over.next == Next::Nothing {
+            break;
         }
     }
     Ok(())
@@ -94,14 +99,14 @@ impl Terminal {
     }
 
     /// Whether the host lets go of a phone that left the bus, in time for the terminal to stay.
-    fn left_by_host(&self, ended: Ended, terms: Terms<'_>) -> bool {
+    fn left_by_host(&self, next: Next, terms: Terms<'_>) -> bool {
         let rounds = FAREWELL.as_millis() / LOOK_FOR_HOST.as_millis();
         for _ in 0..rounds {
             if hung_up(self.master.as_fd()) || terms.stop.load(Ordering::Relaxed) {
                 return true;
             }
             // Nobody says a word to a phone that is about to return: this host has closed and opened again.
-            if ended == Ended::ReturnsAs2001 && self.has_input() {
+            if next == Next::Returns && self.has_input() {
                 return true;
             }
             std::thread::sleep(LOOK_FOR_HOST);

@@ -7,14 +7,16 @@ use std::os::fd::AsFd;
 use rustix::event::PollFlags;
 
 use super::fd::{FdLink, LOOK, poll_one};
-use super::{ServeError, Serving, Terms, plug_in};
-use crate::phone::Phone;
+use super::{Next, ServeError, Served, Serving, Terms};
 
-/// Serves the phone on this address, for example `127.0.0.1:0`, until the stop flag is set.
+/// Serves a phone on this address, for example `127.0.0.1:0`, until the stop flag is set or nothing comes any more.
 ///
 /// Connections are taken one after the other; while one is served the next waits.
-pub fn tcp(
-    phone: &mut Phone,
+///
+/// # Errors
+/// The address cannot be used, or waiting fails.
+pub fn connections(
+    served: &mut impl Served,
     address: &str,
     terms: Terms<'_>,
     tell: &mut dyn FnMut(Serving),
@@ -29,9 +31,12 @@ pub fn tcp(
         if let Ok((stream, _)) = listener.accept()
             && prepare(&stream).is_ok()
         {
-            let ended = plug_in(phone, FdLink::new(&stream, terms.stop, terms.eager()), terms.pace, tell);
+            let over = served.plug_in(FdLink::new(&stream, terms.stop, terms.eager()), tell);
             drop(stream);
-            tell(Serving::Over(ended));
+            tell(over.told);
+            if over.next == Next::Nothing {
+                break;
+            }
         }
     }
     Ok(())

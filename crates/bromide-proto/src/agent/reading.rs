@@ -271,15 +271,12 @@ impl<L: Link> Reading<'_, L> {
         talk.mark(Mark::Pages(bytes));
         let (have, end) = talk.try_take_paced(data, self.order.silence, GAP, add).await;
         let got = packet.get(..have).unwrap_or_default();
-        match end {
-            Some(error) => {
-                talk.mark(Mark::Lost(got));
-                return match error {
-                    LinkError::Timeout(_) => Ok(Packet::Broken(what_stopped(got, unit))),
-                    error => Err(talk.fail(error)),
-                };
-            }
-            None => {}
+        if let Some(error) = end {
+            talk.mark(Mark::Lost(got));
+            return match error {
+                LinkError::Timeout(_) => Ok(Packet::Broken(what_stopped(got, unit))),
+                error => Err(talk.fail(error)),
+            };
         }
         let mut tail = [0; 2];
         let (_, end) = talk.try_take(&mut tail, GAP).await;

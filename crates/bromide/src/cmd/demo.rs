@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bromide_image::files::{FilesError, Kind, Walk};
 use bromide_job::event::Event;
-use bromide_job::readback::{CHECKPOINT, ReadOptions};
+use bromide_job::readback::ReadOptions;
 use bromide_job::rows::{Want, Wish};
 use bromide_link::Cancel;
 use bromide_phone::{Generation, Model, demo_agent, stored_page};
@@ -67,14 +67,8 @@ pub(crate) fn demo(args: Demo, front: &mut Front, cancel: &Cancel) -> Result<(),
         shape: Shape::AsStored,
         kind: AddressKind::Logical,
     };
-    let options = ReadOptions {
-        force: false,
-        pages_per_packet: 64,
-        one_sums_file: false,
-        keep_whole: false,
-        verify: false,
-        checkpoint: CHECKPOINT,
-    };
+    let options =
+        ReadOptions { force: false, pages_per_packet: 64, one_sums_file: false, ..ReadOptions::default() };
     let job = Job { wishes: vec![wish], map: Some(map), folder: None, bundle: false, options };
     read_job(&job, &cable, front, cancel)?;
 

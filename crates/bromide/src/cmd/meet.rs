@@ -29,7 +29,7 @@ pub(crate) fn on_phone<T>(
 ) -> Result<T, Failure> {
     let recorder = run_log::begin(front);
     run_log::hear_of_place(&cable.via);
-    let faults = cable.manner.fault.as_ref();
+    let faults = cable.manner.fault.as_deref();
     let via = faults::in_phone(&cable.via, faults)?;
     if let Some(faults) = faults {
         front.tell(&Event::Warning(&format!("faults are injected on purpose: {faults}")));

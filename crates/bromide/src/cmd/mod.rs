@@ -19,3 +19,4 @@ pub(crate) mod resume;
 pub(crate) mod setup;
 pub(crate) mod verify;
 pub(crate) mod watch;
+pub(crate) mod wireshark;

@@ -50,7 +50,7 @@ pub(crate) fn serve(args: Serve, front: &mut Front, cancel: &Cancel) -> Result<(
 }
 
 /// The address goes to standard output as well: a script waits for that line.
-fn say(front: &mut Front, serving: &Serving, at: Duration) {
+pub(crate) fn say(front: &mut Front, serving: &Serving, at: Duration) {
     match (front, serving) {
         (Front::Json(json), Serving::At(at)) => json.line(&serde_json::json!({"event": "serving", "at": at})),
         (Front::Json(json), other) => {

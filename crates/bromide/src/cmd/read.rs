@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bromide_image::map::Map;
@@ -223,9 +224,24 @@ const fn kind(pages: &Pages) -> AddressKind {
     if pages.physical { AddressKind::Physical } else { AddressKind::Logical }
 }
 
+/// Makes a folder and makes its name durable, whoever made it: an earlier run may have been killed in between.
 fn make_folder(folder: &Path) -> Result<(), Failure> {
-    fs::create_dir_all(folder).map_err(|e| {
+    let missing = folder.ancestors().take_while(|it| !it.as_os_str().is_empty() && !it.exists()).count();
+    let made = fs::create_dir_all(folder).and_then(|()| {
+        let whole = folder.canonicalize()?;
+        whole.ancestors().skip(1).take(missing.max(1)).try_for_each(sync_names)
+    });
+    made.map_err(|e| {
         let what = format!("{}: {e}", folder.display());
         Failure::new("file/io", exit::FAILED, what, "choose another folder with -o")
     })
+}
+
+/// Makes the names in a folder durable.
+fn sync_names(folder: &Path) -> io::Result<()> {
+    match fs::File::open(folder).and_then(|it| it.sync_all()) {
+        // Not every file system can, nor may everybody open every folder.
+        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::PermissionDenied) => Ok(()),
+        other => other,
+    }
 }

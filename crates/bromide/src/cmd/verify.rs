@@ -15,6 +15,7 @@ use crate::cmd::meet::{container, end, has_readable_chip, on_phone};
 use crate::cmd::resume::{cable, load, way};
 use crate::front::Front;
 use crate::numbers::{bytes as number, grouped, pages};
+use crate::out;
 use crate::report::{Failure, exit};
 use crate::run_log;
 
@@ -93,7 +94,7 @@ fn told(rows: &[Row], compared: &[Against], front: &mut Front) -> Result<(), Fai
         }
         match front {
             Front::Json(json) => json.line(&value(row, against)),
-            Front::Screen(_) => front.say(&line(row, against)),
+            Front::Screen(_) => out::line(line(row, against)),
         }
     }
     let not_again: u64 = compared.iter().map(|it| it.verified.not_again).sum();

@@ -83,7 +83,11 @@ impl Bench {
     }
 
     pub(crate) fn start(&self, words: &str) -> Running {
-        Running::new(self.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()))
+        self.begin(&mut self.command(words))
+    }
+
+    pub(crate) fn begin(&self, command: &mut Command) -> Running {
+        Running::new(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
     }
 
     /// Runs to the end.

@@ -143,7 +143,7 @@ fn the_models_are_listed_and_can_be_read() {
     let bench = Bench::new();
     let out = bench.run("phone models").good().out;
     let names: Vec<_> = out.lines().map(|line| line.split(' ').next().unwrap()).collect();
-    assert_eq!(names, ["mt6575", "mt6577"]);
+    assert_eq!(names, ["mt6575", "mt6577", "small"]);
     bench.run("info --da g2.bin --via phone:mt9999").fails(2, &["mt9999", "mt6575, mt6577", "phone models"]);
     bench
         .run("phone serve --model mt9999 --listen pty")

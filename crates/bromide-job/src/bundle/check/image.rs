@@ -128,7 +128,8 @@ impl One<'_> {
         }
         findings.extend(target.map(|_| Finding::Extra(image.file.clone())));
         let Some(beside) = beside else {
-            let untried = Finding::Untried { bytes: shape.bytes, ranges: vec![0..shape.bytes] };
+            let untried =
+                Finding::Untried { bytes: shape.bytes, ranges: std::iter::once(0..shape.bytes).collect() };
             findings.push(part.map_or(untried, |_| Finding::Missing(self.named(".map"))));
             return Ok(());
         };

@@ -259,7 +259,7 @@ fn an_incomplete_bundle_says_what_is_missing() {
     drop(bundle);
     let checked = check(folder.path());
     let from = 70 * PAGE as u64;
-    let missing = Finding::Unread { bytes: 4224, ranges: vec![from..from + 4224] };
+    let missing = Finding::Unread { bytes: 4224, ranges: std::iter::once(from..from + 4224).collect() };
     assert_eq!(checked.images[1].findings, [missing]);
     assert_eq!((checked.worst(), checked.busy), (Some(Weight::Unread), false));
     edit(&folder.path().join("boot.img.part"), |bytes| bytes[100] ^= 1);

@@ -15,6 +15,9 @@ struct Talker {
     piece: usize,
     /// Of the whole text.
     bytes: u64,
+    /// Silent once after each so many bytes.
+    sentence: u64,
+    silent: bool,
     pulled: bool,
 }
 
@@ -31,8 +34,11 @@ impl Link for Talker {
     async fn recv(&mut self, into: &mut [u8], within: Duration) -> Result<usize, LinkError> {
         assert!(!self.pulled, "a link was used after its plug was pulled");
         let from = self.said.get();
-        let n = self.piece.min(into.len()).min((self.bytes - from) as usize);
-        if n == 0 {
+        let left = (self.bytes - from).min(self.sentence - from % self.sentence);
+        let n = self.piece.min(into.len()).min(left as usize);
+        let between = from > 0 && from % self.sentence == 0;
+        self.silent = between && !self.silent;
+        if n == 0 || self.silent {
             self.clock.set(self.clock.get().saturating_add(within));
             return Err(LinkError::Timeout(within));
         }
@@ -56,6 +62,7 @@ struct Place {
     heard: Rc<RefCell<Vec<u8>>>,
     piece: usize,
     bytes: u64,
+    sentence: u64,
 }
 
 impl Bus for Place {
@@ -70,6 +77,8 @@ impl Bus for Place {
             heard: Rc::clone(&self.heard),
             piece: self.piece,
             bytes: self.bytes,
+            sentence: self.sentence,
+            silent: false,
             pulled: false,
         };
         Ok((seen, link))
@@ -93,8 +102,14 @@ fn bench(spec: &str, piece: usize, bytes: u64) -> Bench {
     let clock = Rc::new(Cell::new(Duration::ZERO));
     let heard = Rc::default();
     let (killed, pulled) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
-    let place =
-        Place { said: Rc::default(), clock: Rc::clone(&clock), heard: Rc::clone(&heard), piece, bytes };
+    let place = Place {
+        said: Rc::default(),
+        clock: Rc::clone(&clock),
+        heard: Rc::clone(&heard),
+        piece,
+        bytes,
+        sentence: 1 << 40,
+    };
     let (kills, pulls, sleeps) = (Rc::clone(&killed), Rc::clone(&pulled), Rc::clone(&clock));
     let hands = Hands {
         sleep: Box::new(move |time| {
@@ -200,6 +215,18 @@ fn as_many_bytes_are_lost_added_and_changed_as_was_asked_for() {
     let heard = bench("flip=0.001", 4096, 1_000_000).listen(4096);
     let changed = (0..).zip(&heard).filter(|(at, byte)| **byte != Ok(said(*at)));
     assert!(near(changed.count() as i64, 1000));
+}
+
+#[test]
+fn a_loss_in_a_row_ends_where_the_line_falls_silent() {
+    let heard = |sentence| {
+        let mut bench = bench("drop=0.01:60000", 4096, 100_000);
+        bench.bus.bus.sentence = sentence;
+        bench.listen(4096).len()
+    };
+    // Of sentences of 10 bytes 90 % are whole; a text without a pause is gone almost as a whole.
+    assert!((90_000..96_000).contains(&heard(10)), "{}", heard(10));
+    assert!(heard(1 << 40) < 5000);
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub(super) fn open_place(place: &Place, front: &mut Front, cancel: &Cancel) -> R
         (Medium::File(path), inside) => open_file(&path, inside, map.as_ref(), cancel),
         (Medium::Phone(cable), inside) => {
             let title = cable.via.to_string();
-            let phone = PhoneImage::start(cable, map, front.output(), cancel)?;
+            let phone = PhoneImage::start(*cable, map, front.output(), cancel)?;
             let Some(map) = phone.map().cloned() else {
                 let advice =
                     "name a map with --map: a scatter file or a listing of the phone such as /proc/mtd";

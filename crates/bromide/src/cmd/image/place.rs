@@ -44,7 +44,7 @@ pub(super) enum Medium {
     /// A file.
     File(PathBuf),
     /// A phone on a cable.
-    Phone(Cable),
+    Phone(Box<Cable>),
 }
 
 impl Place {
@@ -53,7 +53,7 @@ impl Place {
         let file = self.file.clone().unwrap_or_default();
         if let (Some(via), Some(da)) = (&self.source.via, &self.source.da) {
             let cable = Cable { via: via.clone(), da: da.clone(), manner: self.source.manner.clone() };
-            return Ok((Medium::Phone(cable), file));
+            return Ok((Medium::Phone(Box::new(cable)), file));
         }
         if file.is_empty() {
             return Err(Failure::new("usage", exit::USAGE, "no image was named", "name a file"));

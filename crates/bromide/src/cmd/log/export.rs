@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bromide_capture::{
     About, Bytes, CaptureError, Entry, ExportError, Exported, Piece, Pieces, Playback, Recording, What,
-    export as whole,
+    export as whole, is_of_replaced,
 };
 use bromide_log::{RECORDING, Redactor, Store, StoredRun, pages_noted, relative};
 use bromide_proto::link::Direction;
@@ -166,6 +166,7 @@ fn leave_out(entry: Entry, pages: &mut u64, into: &mut Vec<Entry>) {
                 put(What::Bytes(Direction::FromPhone, Bytes::Here(rest.to_vec())));
             }
         }
+        What::Note(text) if is_of_replaced(&text) => {}
         what => {
             match &what {
                 What::Note(text) => *pages = pages_noted(text).unwrap_or(*pages),

@@ -3,8 +3,10 @@
 mod export;
 mod list;
 mod prune;
+mod replay;
 mod show;
 
+use bromide_link::Cancel;
 use bromide_log::{Redactor, Store, StoredRun};
 use clap::Subcommand;
 
@@ -18,15 +20,22 @@ pub(crate) enum LogCommand {
     List,
     Show(show::Show),
     Export(export::Export),
+    Replay(replay::Replay),
     Prune(prune::Prune),
 }
 
 /// `bromide log`.
-pub(crate) fn log(command: LogCommand, options: &LogOptions, front: &mut Front) -> Result<(), Failure> {
+pub(crate) fn log(
+    command: LogCommand,
+    options: &LogOptions,
+    front: &mut Front,
+    cancel: &Cancel,
+) -> Result<(), Failure> {
     match command {
         LogCommand::List => list::list(&store(options)?, front),
         LogCommand::Show(args) => show::show(&args, &store(options)?, options.redact, front),
         LogCommand::Export(args) => export::export(&args, &store(options)?, options.redact, front),
+        LogCommand::Replay(args) => replay::replay(&args, front, cancel),
         LogCommand::Prune(args) => prune::prune(&args, &store(options)?, front),
     }
 }

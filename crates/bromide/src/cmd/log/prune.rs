@@ -17,8 +17,18 @@ use crate::report::{Failure, exit};
 ///
 /// Nothing else ever removes one. A log that is being written stays, and so does a folder with anything else in it.
 #[derive(Debug, Args)]
-#[group(id = "which", required = true, multiple = false, args = ["keep", "older_than", "larger_than"])]
 pub(crate) struct Prune {
+    #[command(flatten)]
+    which: Choice,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Which logs may go.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Choice {
     /// All but the newest N
     #[arg(long, value_name = "N")]
     keep: Option<usize>,
@@ -28,14 +38,12 @@ pub(crate) struct Prune {
     /// Those with more bytes (K, M, G)
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     larger_than: Option<u64>,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
 }
 
 /// `bromide log prune`.
 pub(super) fn prune(args: &Prune, store: &Store, front: &mut Front) -> Result<(), Failure> {
-    let which = match (args.keep, args.older_than, args.larger_than) {
+    let Choice { keep, older_than, larger_than } = args.which;
+    let which = match (keep, older_than, larger_than) {
         (Some(newest), _, _) => Which::Keep(newest),
         (_, Some(days), _) => Which::OlderThan(Duration::from_secs(u64::from(days) * 86_400)),
         (_, _, larger) => Which::LargerThan(larger.unwrap_or(u64::MAX)),
