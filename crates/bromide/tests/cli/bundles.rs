@@ -217,6 +217,10 @@ fn two_dumps_of_one_phone_are_the_same_but_for_wrong_bits() {
     assert_eq!(dsp["state"], "same-after-correction");
     assert_eq!(dsp["blocks"], json!([[2, 1, 1, 2, true], [4, 1, 1, 1, true]]));
     assert_eq!(events.last().unwrap()["same"], true);
+    fs::remove_file(bench.path("again/nvram.img")).unwrap();
+    let ran =
+        bench.run("bundle diff dump again").fails(5, &["1 of 3 partitions could not be compared whole"]);
+    shows(ran, &["preloader  equal\n", "nvram      not compared: again/nvram.img: "]);
 }
 
 /// A YAFFS2 partition of `blocks` blocks with some files.

@@ -272,7 +272,12 @@ impl Work<'_> {
                 front.advance((done + pages * page).min(self.total));
                 !self.cancel.is_set()
             });
-            Standing::Compared(pages.map_err(|e| failed(&e))?)
+            match pages {
+                Ok(pages) => Standing::Compared(pages),
+                Err(CompareError::Stopped) => return Err(Failure::stopped()),
+                // One image that is gone is no reason to go without the others.
+                Err(e) => Standing::NotCompared(e.to_string()),
+            }
         } else {
             Standing::Elsewhere
         };
