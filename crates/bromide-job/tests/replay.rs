@@ -145,10 +145,8 @@ fn file_of(entries: &[Entry]) -> Vec<u8> {
 /// Why the link failed at last.
 fn of_link(error: &JobError) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
     match error {
-        JobError::Talk(bromide_proto::error::Error {
-            kind: ErrorKind::Link(LinkError::Other(e)), ..
-        })
-        | JobError::NotOpened(LinkError::Other(e)) => Some(e.as_ref()),
+        JobError::Talk(bromide_proto::error::Error { kind: ErrorKind::Link(LinkError::Over(e)), .. })
+        | JobError::NotOpened(LinkError::Over(e)) => Some(e.as_ref()),
         _ => None,
     }
 }

@@ -95,6 +95,8 @@ pub enum LinkError {
     Cancelled,
     /// Anything else the operating system said.
     Other(Box<dyn Error + Send + Sync>),
+    /// Nothing more can come, over this link or another one: a recording has ended, or does not fit.
+    Over(Box<dyn Error + Send + Sync>),
 }
 
 impl LinkError {
@@ -109,6 +111,7 @@ impl LinkError {
             Self::Denied(_) => "link/denied",
             Self::Cancelled => "link/cancelled",
             Self::Other(_) => "link/other",
+            Self::Over(_) => "link/over",
         }
     }
 }
@@ -122,7 +125,7 @@ impl core::fmt::Display for LinkError {
             Self::Busy(port) => write!(f, "{port} is in use by another program"),
             Self::Denied(port) => write!(f, "no permission to open {port}"),
             Self::Cancelled => f.write_str("stopped by the user"),
-            Self::Other(e) => write!(f, "{e}"),
+            Self::Other(e) | Self::Over(e) => write!(f, "{e}"),
         }
     }
 }

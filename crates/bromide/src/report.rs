@@ -74,7 +74,7 @@ impl Failure {
     /// A recording that cannot be played further.
     pub(crate) fn of_replay(error: &LinkError) -> Self {
         let (code, exit, advice) = match error {
-            LinkError::Other(e) => replay_end(e.as_ref()).unwrap_or((error.code(), exit::FAILED, "")),
+            LinkError::Over(e) => replay_end(e.as_ref()).unwrap_or((error.code(), exit::FAILED, "")),
             _ => (error.code(), exit::FAILED, ""),
         };
         Self::new(code, exit, error.to_string(), advice)
@@ -102,6 +102,7 @@ impl Failure {
             error,
             JobError::Talk(_)
                 | JobError::NoPhone(_)
+                | JobError::NotOpened(_)
                 | JobError::Save(Io { .. } | Length { .. } | Write { .. })
         ) {
             return self;
@@ -161,11 +162,11 @@ fn job_exit(error: &JobError) -> u8 {
             ErrorKind::Link(LinkError::Cancelled) => exit::INTERRUPTED,
             ErrorKind::NoHandshake => exit::NO_PHONE,
             ErrorKind::Link(LinkError::Unplugged) if e.step == "start sequence" => exit::NO_PHONE,
-            ErrorKind::Link(LinkError::Other(e)) => replay_end(e.as_ref()).map_or(exit::FAILED, |it| it.1),
+            ErrorKind::Link(LinkError::Over(e)) => replay_end(e.as_ref()).map_or(exit::FAILED, |it| it.1),
             _ => exit::FAILED,
         },
         JobError::Unread(_) => exit::DAMAGED,
-        JobError::NotOpened(LinkError::Other(e)) => replay_end(e.as_ref()).map_or(exit::FAILED, |it| it.1),
+        JobError::NotOpened(LinkError::Over(e)) => replay_end(e.as_ref()).map_or(exit::FAILED, |it| it.1),
         JobError::Partition(_) | JobError::NoMap | JobError::Range(_) | JobError::SameFile(_) => exit::USAGE,
         _ => exit::FAILED,
     }
@@ -195,7 +196,7 @@ fn link_advice(error: &LinkError, via: &Via) -> Option<String> {
                 "let your user use serial ports: sudo usermod -aG dialout $USER, then log in again (or run once with sudo); port {port}"
             )
         }
-        LinkError::Other(e) => return other_advice(e.as_ref()),
+        LinkError::Other(e) | LinkError::Over(e) => return other_advice(e.as_ref()),
         LinkError::Cancelled => return None,
     })
 }
@@ -237,9 +238,9 @@ fn replay_end(error: &(dyn std::error::Error + 'static)) -> Option<(&'static str
 /// Stable names for them.
 fn other_code(error: &JobError) -> Option<&'static str> {
     let error = match error {
-        JobError::NotOpened(LinkError::Other(error)) => error,
+        JobError::NotOpened(LinkError::Other(error) | LinkError::Over(error)) => error,
         JobError::Talk(talk) => match &talk.kind {
-            ErrorKind::Link(LinkError::Other(error)) => error,
+            ErrorKind::Link(LinkError::Other(error) | LinkError::Over(error)) => error,
             _ => return None,
         },
         _ => return None,
@@ -356,7 +357,9 @@ fn save_advice(save: &SaveError) -> String {
 fn talk_advice(step: &str, kind: &ErrorKind, via: &Via) -> Option<String> {
     if matches!(via, Via::Replay(_)) {
         return match kind {
-            ErrorKind::Link(e @ (LinkError::Cancelled | LinkError::Other(_))) => link_advice(e, via),
+            ErrorKind::Link(e @ (LinkError::Cancelled | LinkError::Other(_) | LinkError::Over(_))) => {
+                link_advice(e, via)
+            }
             _ => Some(AS_RECORDED.into()),
         };
     }

@@ -1,7 +1,8 @@
 //! `cargo xtask kill-points [N]`: a dump ended once, at points all over it, then gone on with.
 //!
-//! N times by SIGKILL, evenly over the time an undisturbed dump takes; and a tenth of that each by a disk that is
-//! full at any size and by a power cut at any change of the forgetful disk.
+//! N times by SIGKILL, evenly over the time an undisturbed dump takes; and as often each by SIGKILL with a power cut at
+//! the end, by a disk that is
+//! full at any size, and by a power cut at any change of the forgetful disk.
 
 use std::time::Instant;
 
@@ -30,14 +31,13 @@ pub(crate) fn kill_points(points: Option<&str>) -> Result<(), String> {
     };
     let has_disk = ready::disks(Disks::Some)? != Disks::None;
     let ready = ready::ready()?;
-    let fewer = points.div_ceil(10);
     let ways: [(&str, u64, Way, Hit); 4] = [
         ("SIGKILL", points, killed, |counts| counts.killed),
-        ("SIGKILL on the forgetful disk, power cut after the end", fewer, killed_on_disk, |counts| {
+        ("SIGKILL on the forgetful disk, power cut after the end", points, killed_on_disk, |counts| {
             counts.killed
         }),
-        ("full disk", fewer, full, |counts| counts.sessions - counts.at_once),
-        ("power cut", fewer, cut, |counts| counts.sessions - counts.at_once),
+        ("full disk", points, full, |counts| counts.sessions - counts.at_once),
+        ("power cut", points, cut, |counts| counts.sessions - counts.at_once),
     ];
     // One at a time: a moment of a run is what it was measured to be.
     let pool = Pool { bench: &ready.bench, jobs: 1, foreign: ready.foreign.then_some(1) };

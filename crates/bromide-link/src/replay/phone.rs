@@ -35,7 +35,7 @@ impl ReplayPhone {
     /// What the phone shows at the next plug-in; `None`: there is none.
     ///
     /// # Errors
-    /// Why the recording cannot be replayed further, as [`LinkError::Other`].
+    /// Why the recording cannot be replayed further, as [`LinkError::Over`].
     pub fn shows(&mut self) -> Result<Option<Sighting>, LinkError> {
         Ok(self.tape.next_opening()?.cloned())
     }

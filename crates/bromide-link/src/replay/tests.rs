@@ -40,7 +40,7 @@ fn recv(link: &mut impl Link, most: usize) -> Result<Vec<u8>, LinkError> {
 
 fn why<T: std::error::Error + Clone + 'static>(error: &LinkError) -> T {
     match error {
-        LinkError::Other(e) => e.downcast_ref::<T>().unwrap_or_else(|| panic!("{e}")).clone(),
+        LinkError::Over(e) => e.downcast_ref::<T>().unwrap_or_else(|| panic!("{e}")).clone(),
         other => panic!("{other}"),
     }
 }

@@ -69,13 +69,13 @@ fn a_phone_that_leaves_before_it_has_answered_is_met_again() {
 }
 
 #[test]
-fn a_killed_host_dies_by_the_signal_and_leaves_only_a_part() {
+fn a_killed_host_dies_by_the_signal_and_leaves_only_a_part_and_its_mapfile() {
     let bench = Bench::new();
     for at in ["after:400000", "random:1e-5"] {
         let read = format!("read system {SMALL} --force --fault seed=1,kill-host={at}");
         let ended = bench.command(&read).output().unwrap();
         assert_eq!(ended.status.signal(), Some(Signal::KILL.as_raw()), "{ended:?}");
-        assert_eq!(bench.files(), ["system.img.part"]);
+        assert_eq!(bench.files(), ["system.img.map", "system.img.part"]);
         let half = bench.read("system.img.part");
         assert_same(&half, &held("system")[..half.len()]);
     }
@@ -106,10 +106,13 @@ fn weak_cells_are_reported_as_correctable_pages_and_are_the_same_each_time() {
 fn read_noise_is_repaired_where_it_can_be_seen() {
     let bench = Bench::new();
     bench.run(&format!("read system {SMALL} --fault seed=3,jitter=0.1")).good();
+    // Of 320 pages 244 are written; what came with a flipped bit came without it the second time, or the third.
     let report = bench.json("system.img.report.json");
-    let correctable = report["pages"]["correctable"].as_u64().unwrap();
-    // Of 320 pages 244 are written.
-    assert!((10..45).contains(&correctable), "{report}");
+    assert!(report["pages"]["correctable"].as_u64().unwrap() < 3, "{report}");
+    bench.run(&format!("read system {SMALL} --force --verify --fault seed=3,jitter=0.1")).good();
+    let report = bench.json("system.img.report.json");
+    assert!(report["verified"]["differed"].as_u64().unwrap() > 20, "{report}");
+    assert!(report["pages"]["correctable"].as_u64().unwrap() < 3, "{report}");
 }
 
 #[test]
@@ -123,7 +126,10 @@ fn a_page_where_the_agent_falls_silent_once_is_read_and_one_that_never_comes_is_
     assert_same(&bench.read("system.img"), &held("system"));
     bench
         .run(&format!("read system {SMALL} --force --fault bad-page={page}"))
-        .fails(1, &[&format!("page {page}")]);
+        .fails(5, &["2112 bytes of 675840 are missing", "[read/unread]", "system.img.map"]);
+    assert!(bench.text("system.img.map").contains("0x00024180  0x00000840  -"), "page 70 of the partition");
+    bench.run(&format!("read system {SMALL}")).good();
+    assert_same(&bench.read("system.img"), &held("system"));
 }
 
 #[test]

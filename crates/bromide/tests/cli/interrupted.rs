@@ -30,11 +30,17 @@ fn half_is_kept(bench: &Bench) {
 fn a_phone_that_goes_half_way_over_tcp_leaves_a_part_and_a_next_step() {
     let bench = Bench::new();
     let mut served = bench.serve("--listen tcp:127.0.0.1:0 --with link=full-speed");
-    let read = in_the_middle(&bench, &format!("tcp:{}", served.at));
+    let read = in_the_middle(&bench, &format!("tcp:{} --wait 2", served.at));
     served.phone.kill();
     read.end().fails(
         1,
-        &["the phone left the cable", "next: unplug the phone", "long.bin.part holds", "--force", "[link/"],
+        &[
+            "the phone left the cable",
+            "next: unplug the phone",
+            "long.bin.part holds",
+            "goes on from there",
+            "[link/",
+        ],
     );
     half_is_kept(&bench);
 }
@@ -43,9 +49,12 @@ fn a_phone_that_goes_half_way_over_tcp_leaves_a_part_and_a_next_step() {
 fn a_phone_that_goes_half_way_over_a_terminal_leaves_a_part_and_a_next_step() {
     let bench = Bench::new();
     let mut served = bench.serve("--listen pty:phone.tty --with link=full-speed");
-    let read = in_the_middle(&bench, "serial:phone.tty");
+    let read = in_the_middle(&bench, "serial:phone.tty --wait 2");
     served.phone.kill();
-    read.end().fails(1, &["next: unplug the phone", "long.bin.part holds", "--force", "[link/unplugged]"]);
+    read.end().fails(
+        1,
+        &["next: unplug the phone", "long.bin.part holds", "goes on from there", "[link/unplugged]"],
+    );
     half_is_kept(&bench);
 }
 
@@ -55,14 +64,16 @@ fn ctrl_c_in_the_middle_keeps_what_came_and_the_phone_can_be_read_again() {
     let served = bench.serve("--listen tcp:127.0.0.1:0 --with link=full-speed");
     let read = in_the_middle(&bench, &format!("tcp:{}", served.at));
     read.interrupt();
-    let ran = read.end().fails(130, &["stopped by the user", "long.bin.part holds", "battery", "--force"]);
+    let ran = read
+        .end()
+        .fails(130, &["stopped by the user", "long.bin.part holds", "battery", "goes on from there"]);
     assert!(!ran.err.contains("last exchanges"), "{}", ran.err);
     half_is_kept(&bench);
-    let again = format!("read --at 0x980000 --len 0x20000 --da g2.bin --via tcp:{} -o long.bin", served.at);
-    bench.run(&again).fails(1, &["an interrupted read left long.bin.part"]).early();
-    bench.run(&format!("{again} --force")).good();
-    assert_same(&bench.read("long.bin"), &Oracle::builtin("mt6575").stored(0x98_0000, 0x2_0000));
-    assert!(!bench.has("long.bin.part"));
+    let other = format!("read --at 0x980000 --len 0x20000 --da g2.bin --via tcp:{} -o long.bin", served.at);
+    bench.run(&other).fails(1, &["long.bin.part was begun by another read (different: length", "--force"]);
+    bench.run(&format!("{LONG} --via tcp:{}", served.at)).good().says(&["Going on behind the"]);
+    assert_same(&bench.read("long.bin"), &Oracle::builtin("mt6575").stored(0x98_0000, 8 << 20));
+    assert_eq!(bench.files(), ["long.bin", "long.bin.report.json", "long.bin.sha256"]);
 }
 
 #[test]
@@ -115,7 +126,8 @@ fn a_killed_tool_leaves_a_part_and_no_lock() {
     let mut read = in_the_middle(&bench, "phone:mt6575?link=full-speed");
     read.kill();
     assert!(!bench.has("long.bin") && bench.has("long.bin.part"));
-    bench.run("read --at 0 --len 0x20000 --da g2.bin --via phone:mt6575 --force -o long.bin").good();
+    bench.run(&format!("{LONG} --via phone:mt6575")).good();
+    assert_same(&bench.read("long.bin"), &Oracle::builtin("mt6575").stored(0x98_0000, 8 << 20));
     assert_eq!(bench.files(), ["long.bin", "long.bin.report.json", "long.bin.sha256"]);
 }
 
@@ -152,7 +164,7 @@ fn a_disk_that_fills_up_half_way_leaves_a_part_and_a_next_step() {
     read.line_of(Stream::Err, |line| line.contains("10 %"));
     // Writing until nothing more fits is meant to fail.
     fs::write(bench.path("disk/other"), vec![1; 16 << 20]).unwrap_err();
-    read.end().fails(1, &["disk/long.bin.part", "save/disk-full", "make room", "--force"]);
+    read.end().fails(1, &["disk/long.bin.part", "save/disk-full", "make room", "goes on from there"]);
     assert!(!bench.has("disk/long.bin"));
     let half = bench.read("disk/long.bin.part");
     assert_same(&half, &Oracle::builtin("mt6575").stored(0x98_0000, 8 << 20)[..half.len()]);
