@@ -99,6 +99,7 @@ pub(crate) fn read_job(
     places(&targets, job)?;
     let mut account = Account::open(job, cable)?;
     if let Some(folder) = account.is_whole_already(&targets) {
+        account.settle()?;
         let text = format!(
             "{} holds a whole dump already: nothing left to read. bromide bundle verify checks it, --force reads it again",
             folder.display()
