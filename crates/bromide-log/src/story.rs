@@ -379,7 +379,7 @@ fn begun(row: &Row, bytes: u64, (number, of): (usize, usize), page: Option<(u64,
         AddressKind::Physical => ", by physical addresses",
     };
     format!(
-        "Began to read {}{place}: {} from address {:#x}{kind}, {shape}: {} in the file{each}, which is {}.",
+        "Began to read {}{place}: {} from address {:#x}{kind}, {shape}: {} in the file {}{each}.",
         code(&row.name),
         sized(row.length),
         row.start,
@@ -439,7 +439,7 @@ mod tests {
             format!(
                 "\n## The phone\n\n- 00:00:00.00 Waited for a phone at any USB port, for up to 60 s.\n\n## What was \
                  read\n\n- 00:00:01.00 Began to read `system`: 2,048 bytes from address 0x13a0000, plus the spare \
-                 bytes a page, as stored: 2,112 bytes in the file, which is `system.img`.\n- 00:00:02.00 {HOLD_KEY}\n- \
+                 bytes a page, as stored: 2,112 bytes in the file `system.img`.\n- 00:00:02.00 {HOLD_KEY}\n- \
                  00:00:03.00 Note: Asked again \
                  at byte 7: \\* \\<x>.\n"
             )

@@ -262,7 +262,7 @@ fn the_account_tells_what_was_asked_seen_decided_and_how_it_ended() {
         "made for exactly this version of the chip. It speaks wire format g2",
         "Uploaded it, 123,136 bytes in ",
         "It found a NAND chip of 512 MiB, id ad bc 90 55 54: pages of 2,048 + 64 bytes, 64 to a block",
-        "524,288 bytes from address 0x980000, plus 64 spare bytes a page, as stored: 540,672 bytes in the file (2,112 a page)",
+        "524,288 bytes from address 0x980000, plus 64 spare bytes a page, as stored: 540,672 bytes in the file `",
         "Good: of 256 pages ",
         "All that was asked for is done, ",
         "Nothing went wrong: no request had to be repeated",

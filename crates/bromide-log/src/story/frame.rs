@@ -136,7 +136,7 @@ fn repeat(tally: &Tally, end: &End<'_>) -> String {
         let resume = command(&["bromide".into(), "resume".into(), bundle.into_owned()]);
         text += &format!("\nTo go on with this dump, keeping what is whole:\n\n    {resume}\n");
     } else if reads && end.outcome.exit == 0 && !tally.saved.is_empty() {
-        text += "\nThe same command would find what it read whole and leave it alone: take another -o, or add --force.";
+        text += "\nThe same command would find the result there and not replace it: take another -o, or add --force.";
         if let [(_, _, sha256)] = &tally.saved[..] {
             text += &format!(
                 " The result should have SHA-256 {}, unless the phone wrote there since.",
@@ -179,9 +179,9 @@ fn closer(tally: &Tally, end: &End<'_>) -> String {
         file(end.folder),
         quoted(&log),
     );
-    if *detail == Detail::On && !gone && tally.came > 0 {
-        let megabytes = tally.came.div_ceil(1_000_000);
-        text += &format!(" The export will have at least {} MB.", grouped(megabytes));
+    let megabytes = (tally.came + 500_000) / 1_000_000;
+    if *detail == Detail::On && !gone && megabytes > 0 {
+        text += &format!(" The export will have the {} MB of the pages, and some more.", grouped(megabytes));
     }
     text += if *redact {
         "\n\nNames and unique ids are masked in this log.\n"
@@ -268,7 +268,7 @@ pub(super) mod tests {
             "Read whole: `system`, 2,112,000 bytes. Nothing went wrong:",
             "The agent was told to end, upon which the phone switches off. Nothing was written to the phone's storage",
             "take another -o, or add --force. The result should have SHA-256 `e3b0`",
-            "The export will have at least 3 MB.",
+            "The export will have the 2 MB of the pages",
             "`bromide log show . --redact`",
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
@@ -284,7 +284,7 @@ pub(super) mod tests {
         let mut run = Run { verb: "demo".into(), args: vec!["bromide".into(), "demo".into()], ..a_run() };
         let text = ended(&run, one_file(), false);
         assert!(text.contains("files were removed at its end"), "{text}");
-        assert!(text.contains("whole.pcapng --without-pages\n") && !text.contains("at least"), "{text}");
+        assert!(text.contains("whole.pcapng --without-pages\n") && !text.contains("will have"), "{text}");
         run.args.extend(["-o".into(), "d".into()]);
         assert!(ended(&run, one_file(), false).contains("The folder of -o must not exist yet"));
     }
