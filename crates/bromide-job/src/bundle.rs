@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use bromide_image::map::{self, Format, Map};
 use thiserror::Error;
 
+use crate::dump::to_be_replaced;
 use crate::mapfile::State;
 use crate::phone_id::PhoneId;
 use crate::readback::{Book, Done, Left, address_kind};
@@ -117,6 +118,10 @@ pub struct Bundle {
     /// What an earlier run recorded, until this one begins; then what is recorded.
     record: Option<Record>,
     run: Run,
+    /// Whether this run has recorded that it began.
+    begun: bool,
+    /// What is there of an earlier read counts for nothing.
+    anew: bool,
     clock: fn() -> String,
     /// Held as long as the bundle is open.
     _lock: Option<File>,
@@ -151,7 +156,7 @@ impl Bundle {
             Err(e) => return Err(e),
         };
         let run = Run { command: command.to_vec(), begun: clock(), ended: None, outcome: None, log: None };
-        Ok(Self { folder: folder.to_owned(), record, run, clock, _lock: locked })
+        Ok(Self { folder: folder.to_owned(), record, run, begun: false, anew, clock, _lock: locked })
     }
 
     /// What is recorded so far.
@@ -179,6 +184,10 @@ impl Bundle {
     /// Another phone, map or way of reading than before; the disk.
     pub fn begin(&mut self, phone: &PhoneId, rows: &[Row], begin: &Beginning) -> Result<(), BundleError> {
         let images: Vec<Image> = rows.iter().map(Image::of).collect();
+        if self.anew {
+            // Before the record forgets the older images: a run that is cut short must not pass them off as its own.
+            rows.iter().try_for_each(|row| to_be_replaced(&row.target))?;
+        }
         let run = self.run.clone();
         match &mut self.record {
             Some(record) => {
@@ -187,6 +196,12 @@ impl Bundle {
                 }
                 record.state = Whole::Reading;
                 record.agent = begin.agent.clone();
+                for (image, row) in record.images.iter_mut().zip(rows) {
+                    // Somebody took it away since.
+                    if image.sha256.is_some() && !is_there(&row.target, image.bytes) {
+                        *image = Image::of(row);
+                    }
+                }
                 record.runs.push(run);
             }
             None => {
@@ -194,6 +209,7 @@ impl Bundle {
                 self.record = Some(Record::new(phone.clone(), begin.agent.clone(), maps, images, run));
             }
         }
+        self.begun = true;
         self.save()
     }
 
@@ -203,10 +219,8 @@ impl Bundle {
     /// The disk.
     pub fn end(&mut self, outcome: &str) -> Result<(), BundleError> {
         let now = (self.clock)();
-        let Some(record) = &mut self.record else { return Ok(()) };
-        let Some(run) = record.runs.last_mut().filter(|run| run.begun == self.run.begun) else {
-            return Ok(());
-        };
+        let Some(record) = self.record.as_mut().filter(|_| self.begun) else { return Ok(()) };
+        let Some(run) = record.runs.last_mut() else { return Ok(()) };
         (run.ended, run.outcome) = (Some(now), Some(outcome.to_owned()));
         record.state = record.judged();
         self.save()
@@ -267,6 +281,11 @@ impl Book for Bundle {
             image.refused.clone_from(&left.refused);
         })
     }
+}
+
+/// Whether there is a file of so many bytes.
+fn is_there(file: &Path, bytes: u64) -> bool {
+    fs::symlink_metadata(file).is_ok_and(|found| found.is_file() && found.len() == bytes)
 }
 
 /// Locks a folder as long as the file returned is open; `None` where there are no locks.

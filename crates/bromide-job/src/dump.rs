@@ -13,6 +13,7 @@
 //! - Neither the disk nor the digests are waited for, up to [`QUEUE`] packets.
 
 use std::fs::File;
+use std::iter::once;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -28,9 +29,11 @@ mod found;
 mod keeper;
 mod stream;
 
+pub(crate) use found::to_be_replaced;
 pub use stream::{RANGE_BLOCKS, Ranges};
 
-use found::Found;
+use checkpoint::About;
+use found::{Found, Part};
 use keeper::{Begin, Keeper};
 use stream::Stream;
 
@@ -101,14 +104,15 @@ impl Dump {
         let place = Place::new(target)?;
         let found = if options.anew { None } else { Found::look(&place, options)? };
         match found {
-            Some(found) if found.whole_under_final_name => Ok(Standing::Whole),
-            Some(found) => {
-                let done = found.map.total(State::Finished);
-                place.check_for(options.bytes.saturating_sub(done), true, options.replace)?;
+            Some(Found::Whole(_)) => Ok(Standing::Whole),
+            Some(Found::Part(part)) => {
+                let done = part.map.total(State::Finished);
+                let replace = options.replace || part.replaces;
+                place.check_for(options.bytes.saturating_sub(done), true, replace)?;
                 Ok(Standing::Begun(done))
             }
-            None => {
-                place.check_for(options.bytes, options.anew, options.replace)?;
+            other => {
+                place.check_for(options.bytes, options.anew, options.replace || other.is_some())?;
                 Ok(Standing::New)
             }
         }
@@ -119,31 +123,25 @@ impl Dump {
     /// # Errors
     /// The name, the folder, an existing file, too little room; a part that belongs to another read or was altered;
     /// whatever the system says.
-    pub fn begin(target: &Path, options: DumpOptions) -> Result<Self, SaveError> {
+    pub fn begin(target: &Path, mut options: DumpOptions) -> Result<Self, SaveError> {
         let place = Place::new(target)?;
         let found = if options.anew { None } else { Found::look(&place, &options)? };
         let (file, begin) = match found {
-            Some(found) if found.whole_under_final_name => {
-                return Err(SaveError::Exists(place.target.clone()));
+            Some(Found::Whole(_)) => return Err(SaveError::Exists(place.target.clone())),
+            Some(Found::Part(_)) => {
+                let (file, part) = go_on(&place, &options)?;
+                options.replace |= part.replaces;
+                (file, Begin { map: part.map, prefix: part.prefix })
             }
-            Some(found) => {
-                let done = found.map.total(State::Finished);
-                place.check_for(options.bytes.saturating_sub(done), true, options.replace)?;
-                (place.open_again()?, Begin { map: found.map, prefix: found.prefix })
-            }
-            None => {
-                place.check_for(options.bytes, options.anew, options.replace)?;
-                let map = Mapfile::new(options.bytes);
-                // First the mapfile: a part without one would be nobody's.
-                checkpoint::write_map(&place, &map, &options.origin, None)?;
-                let file = place.create(options.anew)?;
-                sync_folder(&place.folder)?;
-                (file, Begin { map, prefix: None })
+            other => {
+                options.replace |= other.is_some();
+                (start(&place, &options)?, Begin { map: Mapfile::new(options.bytes), prefix: None })
             }
         };
         let resumed = begin.map.total(State::Finished);
         let map = begin.map.clone();
-        let keeper = Keeper::start(file, &place, &options, begin)?;
+        let about = about(&place, &options)?;
+        let keeper = Keeper::start(file, &place, &options, about, begin)?;
         Ok(Self { place, options, keeper, map, resumed })
     }
 
@@ -203,17 +201,34 @@ impl Dump {
         stream::read_at(&self.place.part, at, into)
     }
 
-    /// The last finished page before the first gap that is not blank and unlike the one before it: another reading of
-    /// it shows whether phone and file are in step. Its place in the image, and its bytes.
+    /// The last finished page before this byte that is not blank and unlike the one before it: another reading of it
+    /// shows whether phone and file are in step. It is looked for where the pages before `end` were read, or else
+    /// before the first gap. Its place in the image, and its bytes.
     ///
     /// # Errors
     /// As [`Dump::read_at`].
-    pub fn witness(&mut self) -> Result<Option<(u64, Vec<u8>)>, SaveError> {
+    pub fn witness(&mut self, end: u64) -> Result<Option<(u64, Vec<u8>)>, SaveError> {
+        let finished = self
+            .map
+            .stretches()
+            .iter()
+            .rfind(|it| it.state == State::Finished && it.range.start < end && end <= it.range.end);
+        let just_read = finished.map(|it| it.range.start..end);
+        for range in just_read.into_iter().chain(once(0..self.map.prefix())) {
+            let found = self.witness_in(range)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    fn witness_in(&mut self, range: Range<u64>) -> Result<Option<(u64, Vec<u8>)>, SaveError> {
         /// Pages looked at, from the end on.
         const LOOK: u64 = 2048;
         let unit = u64::from(self.options.unit);
-        let end = self.map.prefix() / unit;
-        let first = end.saturating_sub(LOOK);
+        let end = range.end / unit;
+        let first = range.start.div_ceil(unit).max(end.saturating_sub(LOOK)).min(end);
         let mut bytes = vec![0; usize::try_from((end - first) * unit).unwrap_or(0)];
         if bytes.is_empty() {
             return Ok(None);
@@ -257,6 +272,10 @@ impl Dump {
             let (part, expected) = (self.place.part.clone(), self.options.bytes);
             return Err(SaveError::Length { part, expected, got: closed.map.total(State::Finished) });
         }
+        let length = closed.file.metadata().map_err(SaveError::io("look at", &self.place.part))?.len();
+        if length != self.options.bytes {
+            return Err(SaveError::Altered(self.place.part.clone()));
+        }
         let stream = closed.stream.up_to(&self.place.part, self.options.bytes)?;
         self.place.commit(&closed.file, self.options.replace)?;
         Ok(saved(self.place.target.clone(), self.options.bytes, stream))
@@ -273,17 +292,54 @@ impl Dump {
     }
 }
 
+fn about(place: &Place, options: &DumpOptions) -> Result<About, SaveError> {
+    let replaces = options.replace && lstat(&place.target)?.is_some();
+    Ok(About { origin: options.origin.clone(), replaces })
+}
+
+/// A new part.
+fn start(place: &Place, options: &DumpOptions) -> Result<File, SaveError> {
+    place.check_for(options.bytes, options.anew, options.replace)?;
+    // First the mapfile: a part without one would be nobody's.
+    checkpoint::write_map(place, &Mapfile::new(options.bytes), &about(place, options)?, None)?;
+    let file = place.create(options.anew)?;
+    sync_folder(&place.folder)?;
+    Ok(file)
+}
+
+/// The part an earlier run left, looked at once nobody else writes it.
+fn go_on(place: &Place, options: &DumpOptions) -> Result<(File, Part), SaveError> {
+    let file = place.open_again()?;
+    let Some(Found::Part(part)) = Found::look(place, options)? else {
+        return Err(SaveError::PartGone(place.part.clone()));
+    };
+    let done = part.map.total(State::Finished);
+    place.check_for(options.bytes.saturating_sub(done), true, options.replace || part.replaces)?;
+    let failed = || SaveError::io("shorten", &place.part);
+    if file.metadata().map_err(failed())?.len() > options.bytes {
+        // Left by a longer read that was begun anew, and ended before its part was gone.
+        file.set_len(options.bytes).and_then(|()| file.sync_all()).map_err(failed())?;
+    }
+    Ok((file, part))
+}
+
 /// Digest, checksums and page check of an image that is whole under its final name already, from its bytes.
 ///
 /// # Errors
-/// Whatever the system says to reading it; another length than `options` say.
+/// Whatever the system says to reading it; another length than `options` say, or other bytes than its mapfile does.
 pub fn look_again(target: &Path, options: &DumpOptions) -> Result<Saved, SaveError> {
-    let failed = SaveError::io("read", target);
-    let found = File::open(target).and_then(|file| file.metadata()).map_err(failed)?.len();
-    if found != options.bytes {
-        return Err(SaveError::Altered(target.to_owned()));
+    let altered = || SaveError::Altered(target.to_owned());
+    let Some(Found::Whole(prefix)) = Found::look(&Place::new(target)?, options)? else {
+        return Err(altered());
+    };
+    let mut stream = Stream::new(options);
+    if let Some(prefix) = prefix.filter(|prefix| prefix.bytes <= options.bytes) {
+        stream = stream.up_to(target, prefix.bytes)?;
+        if stream.sha256() != prefix.sha256 {
+            return Err(altered());
+        }
     }
-    let stream = Stream::new(options).up_to(target, options.bytes)?;
+    let stream = stream.up_to(target, options.bytes)?;
     Ok(saved(target.to_owned(), options.bytes, stream))
 }
 

@@ -232,12 +232,16 @@ impl<'a, B: Bus> Follower<'a, B> {
             drop(link);
             let may_be_there = !matches!(error.kind, ErrorKind::Link(LinkError::Unplugged));
             // At full speed the agent has the face that it was met with.
-            if may_be_there
-                && let Ok((_, link)) =
-                    self.bus.meet(&[Face::Agent, Face::BootRom, Face::Preloader], AGAIN).await
-                && self.rejoin(link, parked, tell).await?
-            {
-                return Ok(());
+            if may_be_there {
+                match self.bus.meet(&[Face::Agent, Face::BootRom, Face::Preloader], AGAIN).await {
+                    Ok((_, link)) => {
+                        if self.rejoin(link, parked, tell).await? {
+                            return Ok(());
+                        }
+                    }
+                    Err(e @ LinkError::Cancelled) => return Err(self.lost(e)),
+                    Err(_) => {}
+                }
             }
         }
         let mut failure = None;

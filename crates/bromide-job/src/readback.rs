@@ -15,10 +15,10 @@ use bromide_proto::error::ErrorKind;
 use bromide_proto::wire::nand_read::{AddressKind, Shape};
 use serde_json::json;
 
-use crate::dump::{self, Dump, DumpOptions, RANGE_BLOCKS, Standing};
+use crate::dump::{self, Dump, DumpOptions, RANGE_BLOCKS, Standing, to_be_replaced};
 use crate::error::JobError;
 use crate::event::{Event, Tell};
-use crate::mapfile::{Mapfile, State};
+use crate::mapfile::{Mapfile, State, Stretch};
 use crate::pagecheck::PageCheck;
 use crate::pagereport::{self, Origin};
 use crate::phone_id::PhoneId;
@@ -163,6 +163,10 @@ pub async fn read_rows<S: Source>(
 ) -> Result<Vec<Done>, JobError> {
     let mut reading = Rows::new(source, options, book)?;
     let standings = reading.standings(rows)?;
+    if options.force && options.keep_whole {
+        // A run that is cut short must not pass older files off as its own.
+        rows.iter().try_for_each(|row| to_be_replaced(&row.target))?;
+    }
     let mut left = Vec::new();
     for (index, (row, standing)) in rows.iter().zip(standings).enumerate() {
         match standing {
@@ -281,9 +285,12 @@ impl<'o, B: Book> Rows<'o, B> {
     ) -> Result<Option<Later>, JobError> {
         let geometry = self.geometry;
         let mut dump = Dump::begin(&row.target, self.dump_options(row))?;
-        let mut pages = Pages::new(row, &geometry).resumed(dump.resumed() > 0);
+        let mut pages = Pages::new(row, &geometry);
         if dump.resumed() > 0 {
             tell(Event::Resumed { row, bytes: dump.resumed() });
+            for end in edges(dump.map()) {
+                pages.fits(source, end / pages.unit(), &mut dump, tell).await?;
+            }
         }
         let mut rescue = Rescue::new(&mut pages, &mut dump);
         match rescue.copy(source, self.options.pages_per_packet, tell).await {
@@ -313,7 +320,7 @@ impl<'o, B: Book> Rows<'o, B> {
         let geometry = self.geometry;
         let options = DumpOptions { anew: false, ..self.dump_options(row) };
         let mut dump = Dump::begin(&row.target, options)?;
-        let mut pages = Pages::new(row, &geometry).resumed(dump.resumed() > 0);
+        let mut pages = Pages::new(row, &geometry);
         pages.recoveries = later.recoveries;
         let mut last = String::new();
         if later.refused.is_none() {
@@ -399,6 +406,16 @@ impl<'o, B: Book> Rows<'o, B> {
             None => Ok(()),
         }
     }
+}
+
+/// Where readings of an earlier run may have been cut off: behind what is there and before what was not tried, or at
+/// the end of the image.
+fn edges(map: &Mapfile) -> Vec<u64> {
+    let untried = |next: Option<&Stretch>| next.is_none_or(|it| it.state == State::Untried);
+    let all = map.stretches().iter().enumerate();
+    all.filter(|(n, it)| it.state == State::Finished && untried(map.stretches().get(n + 1)))
+        .map(|(_, it)| it.range.end)
+        .collect()
 }
 
 fn tell_of_doubts(name: &str, found: &Verified, tell: &mut Tell<'_>) {

@@ -17,6 +17,7 @@ use bromide_phone::{
     Boot, BusLink, BusManner, Clock, Faults, Noise, Options, Phone, PhoneBus, ReadFault, ReadFaultKind,
 };
 use bromide_proto::agent_format::Format;
+use bromide_proto::error::ErrorKind;
 use common::*;
 
 const START: u64 = (REPLACED - 1) * BLOCK;
@@ -218,4 +219,75 @@ fn a_second_reading_settles_what_the_first_one_got_wrong() {
     assert!(left < 4, "{left} pages still have a wrong bit, all of them within the code's strength");
     let sums = fs::read_to_string(folder.path().join("a.img.sha256")).unwrap();
     assert!(sums.starts_with(&done[0].saved.sha256));
+}
+
+/// The same with a second reading, the cable being cut before this byte from the phone.
+fn cut_while_verified(phone: Phone, file: &Path, at: Option<u64>) -> (Result<(), JobError>, Phone, u64) {
+    let mut link = plug(phone);
+    let fault = at.map(|at| Fault { direction: Direction::FromPhone, at, change: Change::Cut });
+    let mut faulty = Faulty::new(&mut link, fault);
+    let wishes = [range(START, BLOCKS * BLOCK, file)];
+    let options = ReadOptions { verify: true, ..options() };
+    let outcome = job(&mut faulty, &da(Format::G2), &session_options(), &wishes, &options);
+    let seen = faulty.seen(Direction::FromPhone);
+    let (phone, _) = link.unplug();
+    (outcome.result.map(drop), phone, seen)
+}
+
+#[test]
+fn a_second_reading_cut_anywhere_goes_on_in_the_next_run() {
+    let folder = folder();
+    let mut noisy = healthy();
+    noisy.chip.set_noise(Noise { seed: 1, weak_cells: 0.0, jitter: 0.2 });
+    let (result, mut phone, all) = cut_while_verified(noisy, &folder.path().join("whole.img"), None);
+    result.unwrap();
+    for n in 0..20 {
+        let file = folder.path().join(format!("{n}.img"));
+        // Half of the bytes are the second reading, further readings of pages that differed among them.
+        let (result, back, _) = cut_while_verified(phone, &file, Some(all / 2 + all * n / 60));
+        assert!(result.is_err() && !file.exists(), "{n}");
+        let (result, back, _) = cut_while_verified(back, &file, None);
+        result.unwrap_or_else(|e| panic!("{n}: {e}"));
+        let bytes = fs::read(&file).unwrap();
+        let wrong = bytes.chunks(2112).zip(wanted().chunks(2112)).filter(|(a, b)| a != b).count();
+        assert!(bytes.len() == wanted().len() && wrong < 8, "{n}: {wrong} pages still have a wrong bit");
+        phone = back;
+    }
+}
+
+#[test]
+fn pages_that_came_out_of_step_are_not_believed_by_the_next_run() {
+    let folder = folder();
+    let (_, phone, all) = cut(healthy(), &folder.path().join("whole.img"), None);
+    let file = folder.path().join("a.img");
+    // All pages come, and the agent is not found at the end of the read: nobody knows whether they are in place.
+    let lost = Fault { direction: Direction::FromPhone, at: all - 4, change: Change::Drop(1000) };
+    let mut link = plug(phone);
+    let faulty = Faulty::new(&mut link, Some(lost));
+    let wishes = [range(START, BLOCKS * BLOCK, &file)];
+    let outcome = job(faulty, &da(Format::G2), &session_options(), &wishes, &options());
+    let Err(JobError::Talk(e)) = outcome.result else { panic!("{:?}", outcome.result) };
+    assert!(matches!(e.kind, ErrorKind::Shifted), "{e}");
+    let (phone, _) = link.unplug();
+    let text = fs::read_to_string(folder.path().join("a.img.map")).unwrap();
+    assert_eq!(Mapfile::parse(&text).unwrap().0.total(State::Finished), 0);
+    let (result, _, _) = cut(phone, &file, None);
+    result.unwrap();
+    assert!(fs::read(&file).unwrap() == wanted());
+}
+
+#[test]
+fn a_part_that_is_complete_but_was_never_confirmed_is_compared_before_it_gets_its_name() {
+    let folder = folder();
+    let (_, phone, all) = cut(healthy(), &folder.path().join("whole.img"), None);
+    let file = folder.path().join("a.img");
+    let (result, mut other, _) = cut(phone, &file, Some(all - 4));
+    assert!(result.is_err() && !file.exists());
+    for block in 999..1002 {
+        other.chip.erase(block).unwrap();
+    }
+    other.chip.erase(4016).unwrap();
+    let (result, _, _) = cut(other, &file, None);
+    assert!(matches!(result, Err(JobError::EdgeDiffers(_))), "{result:?}");
+    assert!(!file.exists());
 }

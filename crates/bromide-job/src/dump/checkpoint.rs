@@ -16,6 +16,8 @@ use crate::save::place::{Place, replace_file};
 
 /// Begins the remark with what identifies the read.
 pub(super) const ORIGIN: &str = "bromide read: ";
+/// The remark of a read that is to replace an older file of the final name, and has not got to it yet.
+pub(super) const REPLACES: &str = "bromide replaces an older file of this name";
 /// Begins the remark with the digest of the bytes from the start on: their number, then SHA-256.
 pub(super) const PREFIX: &str = "bromide sha256 of the first ";
 
@@ -26,10 +28,21 @@ pub(super) struct Prefix {
     pub(super) sha256: String,
 }
 
+/// What a mapfile says besides its states.
+#[derive(Debug, Clone)]
+pub(super) struct About {
+    /// What identifies the read.
+    pub(super) origin: Value,
+    /// The file of the final name is an older one, to be replaced.
+    pub(super) replaces: bool,
+}
+
 /// What is to be made durable: everything written so far.
 struct Snapshot {
     map: Mapfile,
     prefix: Prefix,
+    /// Told when it is.
+    done: Option<SyncSender<()>>,
 }
 
 /// The near end.
@@ -41,17 +54,20 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub(super) fn start(file: File, place: Place, origin: Value) -> Result<Self, SaveError> {
+    pub(super) fn start(file: File, place: Place, about: About) -> Result<Self, SaveError> {
         // Nothing is queued: a snapshot taken while one is being written would be old when its turn comes.
         let (wanted, snapshots) = sync_channel::<Snapshot>(0);
         let failed = Arc::new(Mutex::new(None));
         let told = Arc::clone(&failed);
         let target = place.target.clone();
         let work = move || {
-            for Snapshot { map, prefix } in snapshots {
-                if let Err(error) = durable(&file, &place, &map, &origin, Some(&prefix)) {
+            for Snapshot { map, prefix, done } in snapshots {
+                if let Err(error) = durable(&file, &place, &map, &about, Some(&prefix)) {
                     *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                     return;
+                }
+                if let Some(tell) = done {
+                    let _ = tell.send(()); // whoever asked may have given up
                 }
             }
         };
@@ -61,15 +77,21 @@ impl Checkpoints {
     }
 
     /// Asks for one, unless one is being written. Whether it was taken.
-    pub(super) fn ask(&self, map: &Mapfile, prefix: impl FnOnce() -> Prefix) -> Result<bool, SaveError> {
+    pub(super) fn ask(&self, map: &Mapfile, prefix: Prefix) -> Result<bool, SaveError> {
         let Some(wanted) = &self.wanted else { return Ok(false) };
-        // The digest is copied only if somebody takes it; a thread that is busy would refuse it anyway.
-        let snapshot = Snapshot { map: map.clone(), prefix: prefix() };
-        match wanted.try_send(snapshot) {
+        match wanted.try_send(Snapshot { map: map.clone(), prefix, done: None }) {
             Ok(()) => Ok(true),
             Err(TrySendError::Full(_)) => Ok(false),
             Err(TrySendError::Disconnected(_)) => Err(self.failure()),
         }
+    }
+
+    /// Waits until the mapfile says this, and no older word can come after it.
+    pub(super) fn now(&self, map: &Mapfile, prefix: Prefix) -> Result<(), SaveError> {
+        let Some(wanted) = &self.wanted else { return Ok(()) };
+        let (tell, done) = sync_channel(1);
+        let snapshot = Snapshot { map: map.clone(), prefix, done: Some(tell) };
+        if wanted.send(snapshot).is_ok() && done.recv().is_ok() { Ok(()) } else { Err(self.failure()) }
     }
 
     /// Waits for the one under way.
@@ -101,25 +123,28 @@ pub(super) fn durable(
     file: &File,
     place: &Place,
     map: &Mapfile,
-    origin: &Value,
+    about: &About,
     prefix: Option<&Prefix>,
 ) -> Result<(), SaveError> {
     file.sync_data().map_err(SaveError::io("save", &place.part))?;
-    write_map(place, map, origin, prefix)
+    write_map(place, map, about, prefix)
 }
 
 /// Replaces the mapfile, durable.
 pub(super) fn write_map(
     place: &Place,
     map: &Mapfile,
-    origin: &Value,
+    about: &About,
     prefix: Option<&Prefix>,
 ) -> Result<(), SaveError> {
     let version = env!("CARGO_PKG_VERSION");
     let mut remarks = vec![
         format!("Mapfile. Created by Bromide {version}, in the format of GNU ddrescue"),
-        format!("{ORIGIN}{origin}"),
+        format!("{ORIGIN}{}", about.origin),
     ];
+    if about.replaces {
+        remarks.push(REPLACES.to_owned());
+    }
     if let Some(Prefix { bytes, sha256 }) = prefix.filter(|prefix| prefix.bytes > 0) {
         remarks.push(format!("{PREFIX}{bytes} bytes: {sha256}"));
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::checkpoint::{ORIGIN, PREFIX, Prefix};
+use super::checkpoint::{self, About, ORIGIN, PREFIX, Prefix, REPLACES};
 use super::{DumpOptions, map_path};
 use crate::mapfile::{Mapfile, State};
 use crate::save::SaveError;
@@ -15,12 +15,24 @@ use crate::save::place::{Place, lstat};
 /// Larger than any mapfile of ours.
 const MOST_BYTES: u64 = 64 << 20;
 
-/// A part with its mapfile, or a whole file with one.
+/// What there is of an image, with its mapfile.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) enum Found {
+    /// The file, whole under its final name, with the digest its mapfile notes.
+    Whole(Option<Prefix>),
+    /// A part.
+    Part(Part),
+    /// Another file of the final name that an earlier run was told to replace, and did not begin to.
+    ToBeReplaced,
+}
+
+/// A part of an image.
+#[derive(Debug)]
+pub(super) struct Part {
     pub(super) map: Mapfile,
     pub(super) prefix: Option<Prefix>,
-    pub(super) whole_under_final_name: bool,
+    /// The file of the final name is an older one that an earlier run was told to replace.
+    pub(super) replaces: bool,
 }
 
 impl Found {
@@ -33,41 +45,68 @@ impl Found {
         let path = map_path(&place.target);
         let begun = match text_of(&path)? {
             None => return Ok(None),
-            Some(text) => Begun::read(&text, place, options),
+            Some(text) => Part::read(&text, place, options),
         };
         match (part, target) {
             // A whole file of another read, or without a word of whose it is, is simply in the way.
             (None, Some(target)) => {
-                let ours = begun.ok().filter(|begun| begun.map.is_whole() && target.len() == options.bytes);
-                Ok(ours.map(|it| Self { map: it.map, prefix: None, whole_under_final_name: true }))
+                let Ok(begun) = begun else { return Ok(None) };
+                let fits = target.is_file() && target.len() == options.bytes;
+                Ok(match begun.map.is_whole() {
+                    true if fits => Some(Self::Whole(begun.prefix)),
+                    false if begun.replaces => Some(Self::ToBeReplaced),
+                    _ => None,
+                })
             }
-            (Some(part), target) if part.is_file() && (target.is_none() || options.replace) => {
-                let Begun { map, prefix } = begun?;
-                let end = map.stretches().iter().rfind(|it| it.state == State::Finished);
+            (Some(part), target) if part.is_file() => {
+                let may = |begun: &Part| target.is_none() || options.replace || begun.replaces;
+                let begun = match begun {
+                    Ok(begun) if !may(&begun) => return Ok(None),
+                    Err(_) if target.is_some() && !options.replace => return Ok(None),
+                    other => other?,
+                };
+                let end = begun.map.stretches().iter().rfind(|it| it.state == State::Finished);
                 if end.is_some_and(|it| it.range.end > part.len()) {
                     return Err(SaveError::Altered(place.part.clone()));
                 }
-                Ok(Some(Self { map, prefix, whole_under_final_name: false }))
+                Ok(Some(Self::Part(begun)))
             }
             _ => Ok(None),
         }
     }
 }
 
-/// What a mapfile says of this read.
-struct Begun {
-    map: Mapfile,
-    prefix: Option<Prefix>,
+/// Whatever file has this name now will be replaced by a read that begins anew: from now on its mapfile says so, and
+/// nobody takes it for a part of that read. Without a mapfile nobody would.
+///
+/// # Errors
+/// Whatever the system says.
+pub(crate) fn to_be_replaced(target: &Path) -> Result<(), SaveError> {
+    let place = Place::new(target)?;
+    let path = map_path(target);
+    let text = match text_of(&path) {
+        Err(SaveError::MapDamaged { .. }) | Ok(None) => return Ok(()),
+        other => other?.unwrap_or_default(),
+    };
+    let Ok((map, remarks)) = Mapfile::parse(&text) else { return Ok(()) };
+    let Some(origin) = origin_of(&remarks) else { return Ok(()) };
+    let about = About { origin, replaces: true };
+    checkpoint::write_map(&place, &Mapfile::new(map.bytes()), &about, None)
 }
 
-impl Begun {
+fn origin_of(remarks: &[String]) -> Option<Value> {
+    let origin = remarks.iter().find_map(|remark| remark.strip_prefix(ORIGIN.trim_end()))?;
+    serde_json::from_str(origin).ok()
+}
+
+impl Part {
+    /// What a mapfile says of this read.
     fn read(text: &str, place: &Place, options: &DumpOptions) -> Result<Self, SaveError> {
         let damaged = |what: String| SaveError::MapDamaged { map: map_path(&place.target), what };
         let (mut map, remarks) = Mapfile::parse(text).map_err(|e| damaged(e.to_string()))?;
-        let Some(origin) = remarks.iter().find_map(|remark| remark.strip_prefix(ORIGIN.trim_end())) else {
-            return Err(damaged("the line that tells what was read is missing".into()));
+        let Some(origin) = origin_of(&remarks) else {
+            return Err(damaged("the line that tells what was read is missing or no JSON".into()));
         };
-        let origin: Value = serde_json::from_str(origin).map_err(|e| damaged(e.to_string()))?;
         let mut differs = differences(&origin, &options.origin);
         if differs.is_empty() && map.bytes() != options.bytes {
             differs.push("length".into());
@@ -78,7 +117,8 @@ impl Begun {
         // Bad pages get one more chance in every run, the way ddrescue's retries are asked for.
         let bad: Vec<_> = map.stretches().iter().filter(|it| it.state == State::Bad).cloned().collect();
         bad.into_iter().for_each(|it| map.set(it.range, State::Unscraped));
-        Ok(Self { prefix: prefix_of(&remarks), map })
+        let replaces = remarks.iter().any(|remark| remark == REPLACES);
+        Ok(Self { prefix: prefix_of(&remarks), map, replaces })
     }
 }
 

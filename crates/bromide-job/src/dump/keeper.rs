@@ -10,9 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-use super::checkpoint::{self, Checkpoints, Prefix};
+use super::checkpoint::{self, About, Checkpoints, Prefix};
 use super::stream::Stream;
 use super::{DumpOptions, QUEUE, unread_page};
 use crate::mapfile::{Mapfile, State};
@@ -78,19 +76,20 @@ impl Keeper {
         file: File,
         place: &Place,
         options: &DumpOptions,
+        about: About,
         begin: Begin,
     ) -> Result<Self, SaveError> {
         let failed = || SaveError::io("start saving", &place.target);
         let (tasks, incoming) = sync_channel(QUEUE);
         let (done, used) = channel();
         let second = file.try_clone().map_err(failed())?;
-        let checkpoints = Checkpoints::start(second, place.clone(), options.origin.clone())?;
+        let checkpoints = Checkpoints::start(second, place.clone(), about.clone())?;
         let far = Far {
             file,
             position: None,
             place: place.clone(),
             part: place.part.clone(),
-            origin: options.origin.clone(),
+            about,
             unit: options.unit,
             most: options.checkpoint.max(1),
             fresh: Stream::new(options),
@@ -184,7 +183,7 @@ struct Far {
     position: Option<u64>,
     place: Place,
     part: PathBuf,
-    origin: Value,
+    about: About,
     unit: u32,
     /// Bytes between two checkpoints.
     most: u64,
@@ -208,8 +207,11 @@ impl Far {
     ) -> Result<Closed, Failure> {
         self.catch_up(prefix)?;
         if let Err(failure) = self.work(incoming, done) {
-            // A full disk may still hold the word about what it holds.
-            let _ = self.end();
+            // A full disk may still hold the word about what it holds. A disk that could not sync may not: asked
+            // again it says yes, and has dropped what it could not write.
+            if matches!(failure, Failure::Io { .. }) {
+                let _ = self.end();
+            }
             return Err(failure);
         }
         self.end()
@@ -222,10 +224,7 @@ impl Far {
                     self.put(at, &packet)?;
                     let _ = done.send(packet); // the near end may be closing already
                 }
-                Task::Mark(range, state) => {
-                    self.map.set(range, state);
-                    self.unsaved = self.unsaved.max(1);
-                }
+                Task::Mark(range, state) => self.mark(range, state)?,
                 Task::Settle(tell) => drop(tell.send(())),
                 Task::Doubtful(tell) => {
                     let stream = mem::replace(&mut self.stream, self.fresh.clone());
@@ -256,17 +255,31 @@ impl Far {
     }
 
     fn put(&mut self, at: u64, packet: &[u8]) -> Result<(), Failure> {
+        if at < self.stream.at {
+            // Bytes that went by become others: first the mapfile forgets their digest, for it may be all that is left.
+            self.stream = self.fresh.clone();
+            self.checkpoint_now()?;
+        }
         self.write(at, packet)?;
         let end = at + packet.len() as u64;
         self.map.set(at..end, State::Finished);
         if at == self.stream.at {
             self.stream.feed(packet);
-        } else if at < self.stream.at {
-            // Bytes that went by are others now.
-            self.stream = self.fresh.clone();
         }
         self.unsaved += packet.len() as u64;
         Ok(())
+    }
+
+    /// What is taken back is taken back on the disk before anything else happens.
+    fn mark(&mut self, range: Range<u64>, state: State) -> Result<(), Failure> {
+        let finished = self.map.next(State::Finished, range.start);
+        let taken_back = state != State::Finished && finished.is_some_and(|it| it.start < range.end);
+        if taken_back && range.start < self.stream.at {
+            self.stream = self.fresh.clone();
+        }
+        self.map.set(range, state);
+        self.unsaved = self.unsaved.max(1);
+        if taken_back { self.checkpoint_now() } else { Ok(()) }
     }
 
     fn write(&mut self, at: u64, bytes: &[u8]) -> Result<(), Failure> {
@@ -297,7 +310,7 @@ impl Far {
     fn checkpoint(&mut self) -> Result<(), Failure> {
         let due = self.unsaved >= self.most || (self.unsaved > 0 && self.last.elapsed() >= AT_LATEST);
         if due {
-            let taken = self.checkpoints.ask(&self.map, || prefix(&self.stream)).map_err(Failure::Save)?;
+            let taken = self.checkpoints.ask(&self.map, prefix(&self.stream)).map_err(Failure::Save)?;
             if taken {
                 (self.unsaved, self.last) = (0, Instant::now());
             }
@@ -305,10 +318,16 @@ impl Far {
         Ok(())
     }
 
+    fn checkpoint_now(&mut self) -> Result<(), Failure> {
+        self.checkpoints.now(&self.map, prefix(&self.stream)).map_err(Failure::Save)?;
+        (self.unsaved, self.last) = (0, Instant::now());
+        Ok(())
+    }
+
     fn end(mut self) -> Result<Closed, Failure> {
         self.checkpoints.end().map_err(Failure::Save)?;
         let prefix = prefix(&self.stream);
-        checkpoint::durable(&self.file, &self.place, &self.map, &self.origin, Some(&prefix))
+        checkpoint::durable(&self.file, &self.place, &self.map, &self.about, Some(&prefix))
             .map_err(Failure::Save)?;
         Ok(Closed { file: self.file, map: self.map, stream: self.stream })
     }

@@ -1,6 +1,7 @@
 //! Images that are read over several runs, on a real disk.
 
 use std::fs;
+use std::io::Write as _;
 use std::iter::once;
 
 use bromide_nand::{Geometry, Layout};
@@ -186,6 +187,119 @@ fn what_belongs_to_another_read_or_was_changed_is_not_gone_on_with() {
     assert_eq!(Dump::begin(&place.path(), anew).unwrap().resumed(), 0);
 }
 
+/// What a power cut or `kill -9` leaves: the files as they are at this moment.
+fn killed(from: &Place) -> Place {
+    let to = Place::new();
+    for entry in fs::read_dir(from.folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.folder.path().join(entry.file_name())).unwrap();
+    }
+    to
+}
+
+/// No checkpoint but those that have to be.
+fn rarely() -> DumpOptions {
+    DumpOptions { checkpoint: u64::MAX, ..options() }
+}
+
+#[test]
+fn a_run_killed_right_after_it_replaced_a_page_can_be_gone_on_with() {
+    let place = Place::new();
+    place.left_after(once(0..30));
+    assert!(place.map().contains("sha256 of the first"));
+    let mut dump = Dump::begin(&place.path(), rarely()).unwrap();
+    dump.put(at(7), page(70)).unwrap();
+    dump.read_at(0, &mut [0]).unwrap();
+    let after = killed(&place);
+    let mut dump = after.begin();
+    assert_eq!(dump.resumed(), at(30));
+    dump.put(at(7), page(7)).unwrap();
+    dump.put(at(30), pages(30..PAGES)).unwrap();
+    is_right(&dump.finish().unwrap());
+}
+
+#[test]
+fn bytes_that_are_taken_back_are_taken_back_on_the_disk_at_once() {
+    let place = Place::new();
+    place.left_after(once(0..30));
+    let mut dump = Dump::begin(&place.path(), rarely()).unwrap();
+    dump.mark(at(20)..at(30), State::Untried).unwrap();
+    dump.read_at(0, &mut [0]).unwrap();
+    let (map, _) = Mapfile::parse(&place.map()).unwrap();
+    assert_eq!(map.prefix(), at(20));
+    let after = killed(&place);
+    let mut dump = after.begin();
+    assert_eq!(dump.resumed(), at(20));
+    dump.put(at(20), pages(20..PAGES)).unwrap();
+    is_right(&dump.finish().unwrap());
+}
+
+#[test]
+fn nothing_of_a_longer_part_stays_behind_the_image() {
+    let place = Place::new();
+    place.left_after(once(0..20));
+    // Begun anew, and killed between the new mapfile and the end of the old part.
+    fs::write(place.part(), pages(0..PAGES + 5)).unwrap();
+    let mut dump = place.begin();
+    dump.put(at(20), pages(20..PAGES)).unwrap();
+    is_right(&dump.finish().unwrap());
+}
+
+#[test]
+fn a_part_that_grows_under_our_hands_gets_no_name() {
+    let place = Place::new();
+    let mut dump = place.begin();
+    dump.put(0, pages(0..PAGES)).unwrap();
+    dump.read_at(0, &mut [0]).unwrap();
+    fs::OpenOptions::new().append(true).open(place.part()).unwrap().write_all(b"x").unwrap();
+    assert!(matches!(dump.finish(), Err(SaveError::Altered(_))));
+    assert!(!place.path().exists());
+}
+
+#[test]
+fn an_older_file_is_never_taken_for_the_read_that_was_to_replace_it() {
+    let place = Place::new();
+    let mut dump = place.begin();
+    dump.put(0, vec![0x33; at(PAGES) as usize]).unwrap();
+    dump.finish().unwrap();
+    to_be_replaced(&place.path()).unwrap();
+    assert_eq!(Dump::standing(&place.path(), &options()).unwrap(), Standing::New);
+    let other = DumpOptions { origin: json!({"phone": "b"}), ..options() };
+    assert!(matches!(Dump::standing(&place.path(), &other), Err(SaveError::Exists(_))));
+    place.left_after(once(0..9));
+    assert_eq!(fs::read(place.path()).unwrap()[0], 0x33, "it is there until the other is whole");
+    let mut dump = place.begin();
+    assert_eq!(dump.resumed(), at(9));
+    dump.put(at(9), pages(9..PAGES)).unwrap();
+    is_right(&dump.finish().unwrap());
+    assert_eq!(Dump::standing(&place.path(), &options()).unwrap(), Standing::Whole);
+}
+
+#[test]
+fn a_read_that_replaces_goes_on_without_being_told_so_again() {
+    let place = Place::new();
+    fs::write(place.path(), "old").unwrap();
+    let force = DumpOptions { anew: true, replace: true, ..options() };
+    let mut dump = Dump::begin(&place.path(), force).unwrap();
+    dump.put(0, pages(0..5)).unwrap();
+    drop(dump);
+    let mut dump = place.begin();
+    dump.put(at(5), pages(5..PAGES)).unwrap();
+    is_right(&dump.finish().unwrap());
+}
+
+#[test]
+fn a_whole_file_that_was_changed_since_is_not_believed() {
+    let place = Place::new();
+    let mut dump = place.begin();
+    dump.put(0, pages(0..PAGES)).unwrap();
+    dump.finish().unwrap();
+    let mut bytes = fs::read(place.path()).unwrap();
+    bytes[1000] ^= 1;
+    fs::write(place.path(), bytes).unwrap();
+    assert!(matches!(look_again(&place.path(), &options()), Err(SaveError::Altered(_))));
+}
+
 #[test]
 fn two_programs_do_not_write_one_image() {
     let place = Place::new();
@@ -212,13 +326,15 @@ fn a_whole_file_is_recognised_and_looked_at_again() {
 fn the_witness_is_a_page_that_tells_something() {
     let place = Place::new();
     let mut dump = place.begin();
-    assert_eq!(dump.witness().unwrap(), None);
+    assert_eq!(dump.witness(0).unwrap(), None);
     let same = page(3);
     dump.put(at(0), [page(0), page(1), same.clone(), same, vec![0xff; 3 * UNIT as usize]].concat()).unwrap();
     dump.put(at(20), page(20)).unwrap();
-    let (place, bytes) = dump.witness().unwrap().unwrap();
+    let (place, bytes) = dump.witness(at(7)).unwrap().unwrap();
     assert_eq!(place, at(2), "neither blank, nor like the one before it, nor behind a gap");
     assert_eq!(bytes, page(3));
+    assert_eq!(dump.witness(at(21)).unwrap().unwrap(), (at(20), page(20)), "where it was read last");
+    assert_eq!(dump.witness(at(15)).unwrap().unwrap().0, at(2), "nothing was read there");
 }
 
 #[test]

@@ -54,6 +54,9 @@ pub async fn compare_with_phone<S: Source>(
     let mut pages = Pages::new(row, &geometry);
     let path = row.target.clone();
     let file = File::open(&path).map_err(SaveError::io("open", &path))?;
+    if file.metadata().map_err(SaveError::io("look at", &path))?.len() != pages.count() * pages.unit() {
+        return Err(SaveError::Altered(path).into());
+    }
     let layout = layout(row.shape);
     let unit = pages.unit();
     let mut saved = Saved { path, file, geometry, layout, unit, found: Against::default() };
@@ -95,14 +98,15 @@ impl First for Saved {
     }
 }
 
-/// The sectors of a page without their wrong bits; `None` where parity says nothing.
-fn corrected(page: &[u8], layout: Layout, geometry: &Geometry) -> Option<Vec<[u8; 512]>> {
+/// The sectors of a page without their wrong bits, spare bytes too (file systems keep words of their own there);
+/// `None` where parity says nothing.
+fn corrected(page: &[u8], layout: Layout, geometry: &Geometry) -> Option<Vec<([u8; 512], [u8; 16])>> {
     geometry.ecc()?;
     let sectors = layout.sectors(page, geometry).ok()?;
     let corrected = |(data, spare): (&[u8; 512], &[u8; 16])| {
         let (mut data, mut spare) = (*data, *spare);
         correct_sector(&mut data, &mut spare);
-        data
+        (data, spare)
     };
     Some(sectors.map(corrected).collect())
 }

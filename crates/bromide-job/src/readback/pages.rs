@@ -18,6 +18,8 @@ use crate::same_page::same_page;
 use crate::session::Session;
 use crate::source::Source;
 
+/// Times that what came of a stretch may turn out to be shifted before the phone or the cable is held to be hopeless.
+const SHIFTS: u32 = 4;
 /// Links that may fail at the same page before the page is held to be the reason.
 const DEADLY: u32 = 2;
 
@@ -71,8 +73,9 @@ pub(super) trait Keep {
     /// Takes bytes at their place in the row.
     fn put(&mut self, at: u64, packet: Vec<u8>) -> Result<(), JobError>;
 
-    /// A page that is there already, by which to see after a failure of the link that both ends are in step.
-    fn witness(&mut self) -> Result<Option<(u64, Vec<u8>)>, JobError>;
+    /// A page before this byte that is there already, by which to see after a failure of the link that both ends are in
+    /// step.
+    fn witness(&mut self, end: u64) -> Result<Option<(u64, Vec<u8>)>, JobError>;
 
     /// Bytes that were put and are not to be believed.
     fn forget(&mut self, bytes: Range<u64>) -> Result<(), JobError>;
@@ -94,8 +97,8 @@ impl Keep for Dump {
         Ok(Self::put(self, at, packet)?)
     }
 
-    fn witness(&mut self) -> Result<Option<(u64, Vec<u8>)>, JobError> {
-        Ok(Self::witness(self)?)
+    fn witness(&mut self, end: u64) -> Result<Option<(u64, Vec<u8>)>, JobError> {
+        Ok(Self::witness(self, end)?)
     }
 
     fn forget(&mut self, bytes: Range<u64>) -> Result<(), JobError> {
@@ -141,7 +144,7 @@ impl Keep for InMemory {
         Ok(())
     }
 
-    fn witness(&mut self) -> Result<Option<(u64, Vec<u8>)>, JobError> {
+    fn witness(&mut self, _: u64) -> Result<Option<(u64, Vec<u8>)>, JobError> {
         Ok(None)
     }
 
@@ -159,17 +162,10 @@ struct Way {
     start: u64,
     next: u64,
     end: u64,
-    doubt: Doubt,
-}
-
-/// Why what came so far may not be what it seems.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Doubt {
-    None,
-    /// The link died in the middle of a request.
-    NewLink,
-    /// The agent was found elsewhere than at the end of a request.
-    Shifted,
+    /// The link died in the middle of a request: what came may not be what it seems.
+    doubt: bool,
+    /// Times it was begun anew.
+    shifts: u32,
 }
 
 /// The pages of one row.
@@ -181,19 +177,12 @@ pub(super) struct Pages<'a> {
     pub(super) recoveries: u32,
     /// A link has failed before.
     careful: bool,
-    /// Nothing was compared yet with what an earlier run left.
-    doubted: bool,
 }
 
 impl<'a> Pages<'a> {
     pub(super) fn new(row: &'a Row, geometry: &Geometry) -> Self {
         let size = PageSize { page: geometry.page, spare: geometry.spare };
-        Self { row, size, recoveries: 0, careful: false, doubted: false }
-    }
-
-    /// Something is there already, and has to be compared before anything is added to it.
-    pub(super) fn resumed(self, doubted: bool) -> Self {
-        Self { doubted, ..self }
+        Self { row, size, recoveries: 0, careful: false }
     }
 
     /// Bytes of a page in the file.
@@ -233,8 +222,7 @@ impl<'a> Pages<'a> {
         keep: &mut impl Keep,
         tell: &mut Tell<'_>,
     ) -> Result<Went, JobError> {
-        let doubt = if std::mem::take(&mut self.doubted) { Doubt::NewLink } else { Doubt::None };
-        let mut way = Way { start: pages.start, next: pages.start, end: pages.end, doubt };
+        let mut way = Way { start: pages.start, next: pages.start, end: pages.end, doubt: false, shifts: 0 };
         let mut deadly = 0;
         while way.next < way.end {
             let before = way.next;
@@ -247,13 +235,20 @@ impl<'a> Pages<'a> {
             {
                 return Ok(Went::Stopped { page: way.next, why: last.clone() });
             }
-            deadly = if way.next > before { 0 } else { deadly + 1 };
+            let came = way.next.saturating_sub(before);
+            deadly = if came > 0 { 0 } else { deadly + 1 };
+            let shifted = matches!(error.kind, ErrorKind::Shifted);
+            if shifted {
+                // At once: whatever becomes of the link, nobody may find these pages and believe them.
+                self.forget(&mut way, keep, tell)?;
+            }
+            if way.shifts >= SHIFTS {
+                return Err(error.into());
+            }
             let why = error.to_string();
-            way.doubt =
-                if matches!(error.kind, ErrorKind::Shifted) { Doubt::Shifted } else { Doubt::NewLink };
-            source.mend(error, way.next.saturating_sub(before) * self.unit(), tell).await?;
-            self.careful = true;
-            if deadly >= DEADLY && way.doubt == Doubt::NewLink && way.next == before {
+            source.mend(error, came * self.unit(), tell).await?;
+            (self.careful, way.doubt) = (true, true);
+            if deadly >= DEADLY && !shifted && way.next == before {
                 return Ok(Went::Stopped { page: way.next, why });
             }
         }
@@ -269,30 +264,58 @@ impl<'a> Pages<'a> {
         keep: &mut impl Keep,
         tell: &mut Tell<'_>,
     ) -> Result<(), JobError> {
-        let shifted = match way.doubt {
-            Doubt::None => false,
-            Doubt::Shifted => true,
-            Doubt::NewLink => self.out_of_step(source, keep, tell).await?,
-        };
-        if shifted {
+        if way.doubt && self.out_of_step(source, way.next, keep, tell).await? {
             // The agent confirms nothing about what it took for confirmed when the link died.
-            tell(Event::Warning(&format!("{}: what came over this link is read again", self.row.name)));
-            keep.forget(way.start * self.unit()..way.next * self.unit())?;
-            (way.next, way.doubt) = (way.start, Doubt::NewLink);
-            self.compare(source, keep, tell).await?;
+            self.forget(way, keep, tell)?;
+            self.compare(source, way.start, keep, tell).await?;
         }
-        way.doubt = Doubt::None;
+        way.doubt = false;
         let session = source.session().ok_or(JobError::NoSession)?;
         self.go_on(session, &mut way.next, way.end, manner, keep, tell).await
+    }
+
+    /// What came of a stretch is read again.
+    fn forget(&self, way: &mut Way, keep: &mut impl Keep, tell: &mut Tell<'_>) -> Result<(), JobError> {
+        tell(Event::Warning(&format!("{}: what came over this link is read again", self.row.name)));
+        keep.forget(way.start * self.unit()..way.next * self.unit())?;
+        way.next = way.start;
+        way.shifts += 1;
+        Ok(())
+    }
+
+    /// Compares what an earlier run left before this page, the last it had: nobody knows how its link ended.
+    ///
+    /// # Errors
+    /// [`JobError::EdgeDiffers`]; a link that cannot be mended.
+    pub(super) async fn fits<S: Source>(
+        &mut self,
+        source: &mut S,
+        end: u64,
+        keep: &mut impl Keep,
+        tell: &mut Tell<'_>,
+    ) -> Result<(), JobError> {
+        loop {
+            let error = match self.compare(source, end, keep, tell).await {
+                Err(JobError::Talk(error)) => error,
+                ended => return ended,
+            };
+            if matches!(error.kind, ErrorKind::Unreadable { .. }) && !source.is_fast() {
+                // A page that comes no more tells nothing.
+                return Ok(());
+            }
+            source.mend(error, 0, tell).await?;
+            self.careful = true;
+        }
     }
 
     async fn out_of_step<S: Source>(
         &mut self,
         source: &mut S,
+        end: u64,
         keep: &mut impl Keep,
         tell: &mut Tell<'_>,
     ) -> Result<bool, JobError> {
-        match self.compare(source, keep, tell).await {
+        match self.compare(source, end, keep, tell).await {
             Err(JobError::EdgeDiffers(_)) => Ok(true),
             other => other.map(|()| false),
         }
@@ -342,10 +365,11 @@ impl<'a> Pages<'a> {
     async fn compare<S: Source>(
         &mut self,
         source: &mut S,
+        end: u64,
         keep: &mut impl Keep,
         tell: &mut Tell<'_>,
     ) -> Result<(), JobError> {
-        let Some((at, page)) = keep.witness()? else { return Ok(()) };
+        let Some((at, page)) = keep.witness(end * self.unit())? else { return Ok(()) };
         let number = at / self.unit();
         let session = source.session().ok_or(JobError::NoSession)?;
         let mut again = InMemory::from(at);

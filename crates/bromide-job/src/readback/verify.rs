@@ -14,6 +14,7 @@ use super::pages::{InMemory, Manner, Pages, Went};
 use crate::dump::Dump;
 use crate::error::JobError;
 use crate::event::{Event, Tell};
+use crate::same_page::same_page;
 use crate::source::Source;
 
 /// Pages compared at once, from the end of the image to its start.
@@ -220,8 +221,12 @@ async fn more<S: Source>(
     Ok(readings)
 }
 
-/// The reading that parity calls best, or the majority of all.
+/// The reading that parity calls best, or the majority of all. One that is like no other while others are like each
+/// other is of another page, however well it looks: a link that failed may have given it.
 fn settle(readings: &[Vec<u8>], geometry: &Geometry, layout: Layout) -> (Settled, Vec<u8>) {
+    let alone = |n: usize| !(0..readings.len()).any(|m| m != n && same_page(&readings[n], &readings[m]));
+    let kin: Vec<Vec<u8>> = (0..readings.len()).filter(|n| !alone(*n)).map(|n| readings[n].clone()).collect();
+    let readings = if kin.is_empty() { readings } else { &kin };
     let judged: Vec<(u16, &Vec<u8>)> = readings
         .iter()
         .filter_map(|page| Some((wrong_bits(check_page(page, layout, geometry))?, page)))
@@ -280,6 +285,12 @@ mod tests {
         let readings = [flipped(&[5, 900]), flipped(&[77])];
         let (settled, best) = settle(&readings, &geometry, Layout::Interleaved);
         assert_eq!((settled, best), (Settled::Parity, readings[1].clone()));
+        // One bit is wrong in every reading of this page; another page, all of it right, came in between.
+        let other: Vec<u8> = main.iter().map(|byte| byte.wrapping_mul(91) ^ 0x5a).collect();
+        let mut stray = vec![0; 2112];
+        bromide_nand::encode_page(&other, &[], None, &geometry, &mut stray).unwrap();
+        let readings = [flipped(&[5]), stray, flipped(&[5]), flipped(&[5])];
+        assert_eq!(settle(&readings, &geometry, Layout::Interleaved), (Settled::Parity, flipped(&[5])));
         let many: Vec<usize> = (0..40).map(|n| n * 100).collect();
         let broken = [flipped(&many), flipped(&many[1..]), flipped(&many)];
         let (settled, best) = settle(&broken, &geometry, Layout::Interleaved);

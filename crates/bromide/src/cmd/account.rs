@@ -12,6 +12,7 @@ use bromide_proto::link::Link;
 
 use crate::cli::Cable;
 use crate::cmd::read::Job;
+use crate::cmd::resume::way;
 use crate::report::Failure;
 use crate::run_log;
 
@@ -38,8 +39,8 @@ impl Account {
         Ok(Self::Bundle { folder: folder.clone(), container: cable.da.clone(), bundle: Box::new(bundle) })
     }
 
-    /// The folder, if every file of it is there already, those of `targets` among them.
-    pub(crate) fn is_whole_already(&self, targets: &[PathBuf]) -> Option<&Path> {
+    /// The folder, if every file of it is there already as `job` wants it, those of `targets` among them.
+    pub(crate) fn is_whole_already(&self, targets: &[PathBuf], job: &Job) -> Option<&Path> {
         let Self::Bundle { folder, bundle, .. } = self else { return None };
         let record = bundle.record().filter(|record| record.state == Whole::Whole)?;
         let there = |name: &str, bytes: u64| {
@@ -47,7 +48,10 @@ impl Account {
         };
         let all = record.images.iter().all(|image| there(&image.file, image.bytes));
         let known = |target: &PathBuf| has_file(record, target);
-        (all && targets.iter().all(known)).then_some(folder.as_path())
+        // Read another way it would be other files.
+        let way = way(record, folder).ok();
+        let as_wished = job.wishes.iter().all(|wish| way == Some((wish.shape, wish.kind)));
+        (all && as_wished && targets.iter().all(known)).then_some(folder.as_path())
     }
 
     /// Makes durable what an earlier run may only have begun to.

@@ -98,10 +98,12 @@ pub(crate) fn read_job(
     has_readable_chip(&da, cable)?;
     places(&targets, job)?;
     let mut account = Account::open(job, cable)?;
-    if let Some(folder) = account.is_whole_already(&targets) {
+    if let Some(folder) = account.is_whole_already(&targets, job) {
         account.settle()?;
+        let twice = if job.options.verify { "bromide verify compares it with the phone, " } else { "" };
         let text = format!(
-            "{} holds a whole dump already: nothing left to read. bromide bundle verify checks it, --force reads it again",
+            "{} holds a whole dump already: nothing left to read. bromide bundle verify checks it, {twice}--force reads \
+             it again",
             folder.display()
         );
         front.say(&text);

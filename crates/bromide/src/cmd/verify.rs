@@ -14,7 +14,7 @@ use crate::cli::Verify;
 use crate::cmd::meet::{container, end, has_readable_chip, on_phone};
 use crate::cmd::resume::{cable, load, way};
 use crate::front::Front;
-use crate::numbers::{bytes as number, grouped, pages};
+use crate::numbers::{grouped, pages};
 use crate::out;
 use crate::report::{Failure, exit};
 use crate::run_log;
@@ -64,6 +64,9 @@ fn rows(args: &Verify, record: &Record) -> Result<Vec<Row>, Failure> {
     let usage = |what: String| {
         Failure::new("bundle/image", exit::USAGE, what, "bromide bundle verify lists its images")
     };
+    let Some(geometry) = record.geometry() else {
+        return Err(usage(format!("{}: no chip has the shape in its record", args.folder.display())));
+    };
     let mut rows = Vec::new();
     for image in &record.images {
         if !args.images.is_empty() && !args.images.contains(&image.name) {
@@ -75,9 +78,12 @@ fn rows(args: &Verify, record: &Record) -> Result<Vec<Row>, Failure> {
             }
             return Err(usage(format!("{} is not whole", image.name)));
         }
-        let start = number(&image.start).map_err(|e| usage(format!("{}: {e}", image.name)))?;
+        let there = image.shape(geometry).filter(|_| image.flag == shape.flag()).ok_or_else(|| {
+            usage(format!("{}: its place and size in the record are none of the chip", image.name))
+        })?;
         let target = args.folder.join(&image.file);
-        rows.push(Row { name: image.name.clone(), target, shape, kind, start, length: image.length });
+        let (start, length) = (there.start, there.length);
+        rows.push(Row { name: image.name.clone(), target, shape, kind, start, length });
     }
     if rows.is_empty() {
         return Err(usage(format!("{} has no such image that is whole", args.folder.display())));
