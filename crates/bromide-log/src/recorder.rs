@@ -231,7 +231,7 @@ impl Recorder {
         if std::mem::replace(&mut state.ended, true) {
             return;
         }
-        state.cable.give_up(at);
+        state.cable.give_up();
         state.deliver(queue, true);
         let mut line = json!({
             "event": "end", "exit": outcome.exit, "seconds": took.as_secs_f64(), "complete": missing.is_none(),
