@@ -95,7 +95,7 @@ pub(crate) struct Cable {
     /// Keys of a virtual phone: flash=FILE, link=none|full-speed|high-speed, ecc=raw|corrected, agent=g1|g2,
     /// boot=bootrom|preloader, seed=N, high-speed=ok|aborts:BYTES|dies:BYTES, key=held|released,
     /// pmt=no|yes|pages (a partition table of its own; pages: on the chip only, the agent does not tell it),
-    /// ecc-errors=P, bad-page=PAGE[xTIMES], jitter=P, read-seed=N (as ecc, bad-page, jitter, seed of --fault),
+    /// ecc-errors=P, bad-page=PAGE or PAGExTIMES, jitter=P, read-seed=N (as ecc, bad-page, jitter, seed of --fault),
     /// clock=real|virtual (virtual: waiting takes no time).
     /// A recorded phone (session.pcapng, or a capture by usbmon, Wireshark or USBPcap) answers as it did then, as long
     /// as it is told the same: give the options of the recorded command. The first byte that differs ends it.
