@@ -303,10 +303,15 @@ fn a_whole_file_that_was_changed_since_is_not_believed() {
 #[test]
 fn two_programs_do_not_write_one_image() {
     let place = Place::new();
-    let mut first = place.begin();
-    first.put(0, page(0)).unwrap();
+    place.left_after(once(0..5));
+    let mut first = Dump::begin(&place.path(), rarely()).unwrap();
+    first.put(at(5), page(5)).unwrap();
     first.read_at(0, &mut [0; 10]).unwrap();
     assert!(matches!(place.refusal(options()), SaveError::PartBusy(_)));
+    let before = place.map();
+    let anew = DumpOptions { anew: true, replace: true, ..options() };
+    assert!(matches!(place.refusal(anew), SaveError::PartBusy(_)));
+    assert_eq!(place.map(), before, "its mapfile is left alone too");
 }
 
 #[test]
