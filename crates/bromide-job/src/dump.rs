@@ -95,7 +95,8 @@ pub fn map_path(target: &Path) -> PathBuf {
 /// The name, the folder, something that is no file; with neither `anew` nor a mapfile beside it, a file or a part.
 pub fn early(target: &Path, anew: bool, keep_whole: bool) -> Result<(), SaveError> {
     let begun = lstat(&map_path(target))?.is_some();
-    Place::new(target)?.check_for(0, anew || begun, anew || (begun && keep_whole))
+    let may_be_there = begun && (keep_whole || found::replaces(target)?);
+    Place::new(target)?.check_for(0, anew || begun, anew || may_be_there)
 }
 
 impl Dump {
