@@ -1,13 +1,17 @@
 //! `cargo xtask ci`: every check but the tests and the demo. What could not be checked is named at the end.
 
 use crate::process::{run, run_with, works};
-use crate::{bench_usb, fuzz, platforms, rooms, whole};
+use crate::{bench_usb, foreign, fuzz, platforms, rooms, soak, whole};
 
 /// Pure crates: the build for a target without an operating system is the proof that they do no IO.
 const PURE: [&str; 3] = ["bromide-proto", "bromide-nand", "bromide-image"];
 const TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "thumbv7em-none-eabi"];
 /// Seconds of fuzzing of each target.
 const FUZZ_SECONDS: u64 = 30;
+
+/// Minutes of dumps under faults, and points at which one is ended in each of four ways.
+const SOAK_MINUTES: &str = "5";
+const KILL_POINTS: &str = "40";
 
 /// Runs all checks.
 pub(crate) fn ci(install: bool) -> Result<(), String> {
@@ -32,7 +36,12 @@ pub(crate) fn ci(install: bool) -> Result<(), String> {
         not_checked.push(format!("the static binary: {} cannot be installed", platforms::STATIC));
     }
     run("cargo test --locked --package xtask")?;
+    if let Err(why) = foreign::judge(install)? {
+        not_checked.push(format!("what programs of others say to recordings and mapfiles: {why}"));
+    }
     whole::whole()?;
+    soak::soak(&["--minutes", SOAK_MINUTES])?;
+    soak::kill_points(Some(KILL_POINTS))?;
     on_usb(install, &mut not_checked)?;
     deny(install, &mut not_checked)?;
     fuzzing(install, &mut not_checked)?;

@@ -6,6 +6,7 @@
 
 mod bare;
 mod files;
+mod log;
 
 use std::fs;
 use std::path::Path;
@@ -16,6 +17,7 @@ use crate::process::{root, run};
 use crate::usage;
 
 pub(crate) use files::files;
+pub(crate) use log::log;
 
 /// Runs of which the median is given.
 const RUNS: usize = 3;
@@ -40,6 +42,7 @@ pub(crate) fn compare() -> Result<(), String> {
     bench.processor()?;
     bench.memory()?;
     files::rows()?;
+    log::rows()?;
     fs::remove_dir_all(&folder).map_err(|e| e.to_string())
 }
 

@@ -4,8 +4,8 @@
 //!   With `--install`, tools that are missing are installed from the package registry; without, the check is named
 //!   as not done.
 //! * `whole`: the whole system partition over a pseudo-terminal, in every shape, against the chip.
-//! * `compare [files]`: the speed figures of the README, measured as ratios in one run; all, or those of getting files
-//!   out of an image.
+//! * `compare [files | log]`: the speed figures of the README, measured as ratios in one run; all, or those of getting
+//!   files out of an image, or what the session log, the mapfile and going on with a dump cost.
 //! * `bench-usb [--full] [--only JOB,..] [--install]`: the program on a real Linux USB stack, in an emulated machine.
 //! * `dist`: a static Linux binary of the program, checked and run; prints its size and sha256.
 //! * `soak [--minutes N | --sessions N] [--seed S] [--disk | --no-disk] [--jobs J]`: a virtual phone dumped again and
@@ -17,6 +17,7 @@ mod bench_usb;
 mod bromide;
 mod ci;
 mod compare;
+mod foreign;
 mod fuzz;
 mod platforms;
 mod process;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         ["ci", "--install"] => ci::ci(true),
         ["compare"] => compare::compare(),
         ["compare", "files"] => compare::files(),
+        ["compare", "log"] => compare::log(),
         ["whole"] => whole::whole(),
         ["bench-usb", options @ ..] => bench_usb::bench_usb(options),
         ["dist"] => platforms::dist(),
@@ -46,7 +48,7 @@ fn main() -> ExitCode {
             Ok(seconds) => fuzz::fuzz(seconds),
             Err(_) => Err(format!("{seconds} is no number of seconds")),
         },
-        _ => Err("usage: cargo xtask ci [--install] | whole | compare [files] | dist | fuzz [SECONDS] | bench-usb [--full] [--only JOB,..] [--install] \
+        _ => Err("usage: cargo xtask ci [--install] | whole | compare [files | log] | dist | fuzz [SECONDS] | bench-usb [--full] [--only JOB,..] [--install] \
                   | soak [--minutes N | --sessions N] [--seed S] [--disk | --no-disk] [--jobs J] | kill-points [N]"
             .into()),
     };

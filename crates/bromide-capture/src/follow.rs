@@ -12,7 +12,7 @@ use bromide_proto::link::Direction;
 use crate::entry::{Bytes, Entry, Piece, What};
 use crate::error::CaptureError;
 use crate::packet::Packet;
-use crate::remark::Remark;
+use crate::remark::{Remark, missing};
 use crate::urb::{Address, Step, Transfer, Urb};
 
 /// More phones than a capture has; what is older is forgotten.
@@ -63,6 +63,7 @@ impl Follow {
         let damaged = |what| CaptureError::Damaged { frame: *frame, what };
         let mut tell = |what| out.push_back(Entry { at: *at, frame: *frame, what });
         let mut kept = None;
+        let mut absent = None;
         for text in comments {
             match Remark::parse(text).map_err(damaged)? {
                 Remark::Opened(seen) => {
@@ -71,9 +72,15 @@ impl Follow {
                     tell(What::Opened(seen));
                 }
                 Remark::Closed => tell(What::Closed),
-                Remark::Note(text) => tell(What::Note(text)),
+                Remark::Note(text) => {
+                    absent = absent.or(missing(&text));
+                    tell(What::Note(text));
+                }
                 Remark::Kept(piece) => kept = Some(piece),
             }
+        }
+        if self.ours && absent == Some(urb.length) && urb.data.is_empty() {
+            return Ok(()); // the note is all there is of them
         }
         if !self.ours {
             self.look(urb, &mut tell);

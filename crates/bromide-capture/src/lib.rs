@@ -27,5 +27,5 @@ pub use export::{ExportError, Exported, export};
 pub use pieces::{PieceError, Pieces};
 pub use playback::Playback;
 pub use recording::{About, Recording};
-pub use remark::{most_at_once, remark_of_most_at_once};
+pub use remark::{most_at_once, remark_of_missing, remark_of_most_at_once};
 pub use replaced::{is_of_replaced, remark_of_replaced};

@@ -13,7 +13,7 @@ use bromide_proto::link::Direction;
 
 use crate::blocks::{self, LONGEST_OPTION};
 use crate::entry::Piece;
-use crate::remark::{Remark, remark_of_most_at_once};
+use crate::remark::{Remark, missing, remark_of_most_at_once};
 use crate::urb::USB_LINUX_MMAPPED;
 
 /// Longest stretch of bytes in one packet; Wireshark takes 256 KiB.
@@ -127,8 +127,7 @@ impl<W: Write> Recording<W> {
     /// # Errors
     /// Of writing; or no phone was opened yet; or the piece is empty, or longer than a packet's length can say.
     pub fn piece(&mut self, at: Duration, direction: Direction, piece: &Piece) -> io::Result<()> {
-        let length = u32::try_from(piece.len).ok().filter(|len| (1..u32::MAX - 64).contains(len));
-        let length = length.ok_or_else(|| invalid("a piece of an impossible length"))?;
+        let length = packet_length(piece.len).ok_or_else(|| invalid("a piece of an impossible length"))?;
         let remark = Remark::Kept(piece.clone()).text();
         if remark.len() > LONGEST_OPTION {
             return Err(invalid("the name of a file is too long to be referred to"));
@@ -137,7 +136,7 @@ impl<W: Write> Recording<W> {
         self.write()
     }
 
-    /// A remark; a long one is split.
+    /// A remark; a long one is split. One of bytes that are missing has their number for its length.
     ///
     /// # Errors
     /// Of writing.
@@ -146,7 +145,8 @@ impl<W: Write> Recording<W> {
         loop {
             let end = rest.floor_char_boundary(LONGEST_OPTION - 100);
             let (now, later) = rest.split_at(end);
-            self.sign(at, 0, &Remark::Note(now.to_owned()));
+            let absent = missing(now).and_then(packet_length).unwrap_or(0);
+            self.sign(at, 0, absent, &Remark::Note(now.to_owned()));
             rest = later;
             if rest.is_empty() {
                 return self.write();
@@ -159,7 +159,7 @@ impl<W: Write> Recording<W> {
     /// # Errors
     /// Of writing.
     pub fn closed(&mut self, at: Duration) -> io::Result<()> {
-        self.sign(at, ESHUTDOWN, &Remark::Closed);
+        self.sign(at, ESHUTDOWN, 0, &Remark::Closed);
         self.write()
     }
 
@@ -220,12 +220,12 @@ impl<W: Write> Recording<W> {
         Ok(())
     }
 
-    /// An event without bytes that only bears a remark.
-    fn sign(&mut self, at: Duration, status: i32, remark: &Remark) {
+    /// An event that only bears a remark, of `absent` bytes at most.
+    fn sign(&mut self, at: Duration, status: i32, absent: u32, remark: &Remark) {
         let id = self.transfer();
         let (transfer, endpoint) = (BULK, BULK_IN);
-        let event = Event { id, step: b'C', transfer, endpoint, status, length: 0, setup: None };
-        self.event(at, &event, &[], 0, Some(&remark.text()));
+        let event = Event { id, step: b'C', transfer, endpoint, status, length: absent, setup: None };
+        self.event(at, &event, &[], absent, Some(&remark.text()));
     }
 
     /// The host asks for a descriptor and gets it.
@@ -302,6 +302,11 @@ fn configuration(speed: BusSpeed) -> [u8; 32] {
         7, 5, BULK_IN, 2, p0, p1, 0, //
         7, 5, BULK_OUT, 2, p0, p1, 0,
     ]
+}
+
+/// As the length of a packet that has bytes; `None`: no packet can say that.
+fn packet_length(bytes: u64) -> Option<u32> {
+    u32::try_from(bytes).ok().filter(|len| (1..u32::MAX - 64).contains(len))
 }
 
 fn invalid(what: &str) -> io::Error {

@@ -198,6 +198,20 @@ pub fn most_at_once(note: &str) -> Option<u32> {
     note.strip_prefix("at most ")?.strip_suffix(" bytes at once")?.parse().ok()
 }
 
+const MISSING: &str = " bytes of pages came here and are not recorded";
+
+/// A note that pages came of which nobody told the bytes. In a recording its packet has their number for its length,
+/// so that whoever follows the conversation stays in step.
+#[must_use]
+pub fn remark_of_missing(bytes: u64) -> String {
+    format!("{bytes}{MISSING}")
+}
+
+/// What a note by [`remark_of_missing`] says; `None`: another note.
+pub(crate) fn missing(note: &str) -> Option<u64> {
+    note.strip_suffix(MISSING)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,6 +280,11 @@ mod tests {
         #[test]
         fn the_bound_of_a_link_comes_back(bytes: u32) {
             prop_assert_eq!(most_at_once(&remark_of_most_at_once(bytes)), Some(bytes));
+        }
+
+        #[test]
+        fn the_number_of_bytes_that_are_not_recorded_comes_back(bytes: u64) {
+            prop_assert_eq!(missing(&remark_of_missing(bytes)), Some(bytes));
         }
     }
 }

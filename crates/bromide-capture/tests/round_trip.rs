@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use bromide_capture::{About, Bytes, CaptureError, Entry, Piece, Pieces, Playback, Recording, What, export};
+use bromide_capture::{
+    About, Bytes, CaptureError, Entry, Piece, Pieces, Playback, Recording, What, export, remark_of_missing,
+};
 use bromide_proto::bus::{BusSpeed, Face, Sighting};
 use bromide_proto::link::Direction;
 use proptest::prelude::*;
@@ -57,6 +59,7 @@ fn what() -> impl Strategy<Value = What> {
         (direction(), piece).prop_map(|(direction, piece)| What::Bytes(direction, Bytes::Elsewhere(piece))),
         Just(What::Closed),
         ".{0,40}".prop_map(What::Note),
+        any::<u32>().prop_map(|bytes| What::Note(remark_of_missing(bytes.into()))),
     ]
 }
 

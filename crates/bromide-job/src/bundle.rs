@@ -23,7 +23,7 @@ use crate::phone_id::PhoneId;
 use crate::readback::{Book, Done, Left, address_kind};
 use crate::rows::Row;
 use crate::save::SaveError;
-use crate::save::place::{remove_if_there, replace_file};
+use crate::save::place::{remove_if_there, replace_file, sync_folder};
 use crate::save::system::{Lock, lock};
 
 pub mod check;
@@ -163,6 +163,14 @@ impl Bundle {
     #[must_use]
     pub const fn record(&self) -> Option<&Record> {
         self.record.as_ref()
+    }
+
+    /// Makes durable which files there are: a run that was killed may have renamed the last one and said no more.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn settle(&self) -> Result<(), BundleError> {
+        Ok(sync_folder(&self.folder)?)
     }
 
     /// Names the folder of this run's log, relative to the bundle.

@@ -141,7 +141,7 @@ async fn in_pages<L: Link>(
     let start = u64::from(first) * block;
     let mut blank = true;
     for n in 0..u64::from(BLOCKS) {
-        let page = stored(session, geometry, start + n * block, geometry.page.into()).await?;
+        let page = stored(session, geometry, start + n * block, geometry.page.into(), tell).await?;
         let state = page.map(|page| check_page(&page, Layout::Interleaved, geometry));
         blank &= matches!(state, Some(PageState::Blank { .. }));
     }
@@ -150,7 +150,7 @@ async fn in_pages<L: Link>(
     }
     let mut pages = Vec::new();
     for n in 0..u64::from(BLOCKS) {
-        match stored(session, geometry, start + n * block, block).await? {
+        match stored(session, geometry, start + n * block, block, tell).await? {
             Some(stored) => pages.extend(stored),
             None => tell(Event::Note(&format!(
                 "block {} cannot be read; no partition table is looked for in it",
@@ -182,6 +182,7 @@ async fn stored<L: Link>(
     geometry: &Geometry,
     start: u64,
     length: u64,
+    tell: &mut Tell<'_>,
 ) -> Result<Option<Vec<u8>>, JobError> {
     let (shape, kind) = (Shape::AsStored, AddressKind::Logical);
     let order = Order {
@@ -196,7 +197,7 @@ async fn stored<L: Link>(
         silence: SILENCE,
     };
     let size = PageSize { page: geometry.page, spare: geometry.spare };
-    match all_of(session, order, size).await {
+    match all_of(session, order, size, tell).await {
         Ok(bytes) => Ok(Some(bytes)),
         Err(Error { kind: kind @ ErrorKind::Unreadable { .. }, .. }) => {
             session.agent().recall(&kind.to_string()).await?;
@@ -206,10 +207,17 @@ async fn stored<L: Link>(
     }
 }
 
-async fn all_of<L: Link>(session: &mut Session<L>, order: Order, size: PageSize) -> Result<Vec<u8>, Error> {
+async fn all_of<L: Link>(
+    session: &mut Session<L>,
+    order: Order,
+    size: PageSize,
+    tell: &mut Tell<'_>,
+) -> Result<Vec<u8>, Error> {
     let mut reading = session.agent().read(order, size).await?;
     let (mut all, mut packet) = (Vec::new(), Vec::new());
     while reading.next(&mut packet).await? {
+        // No file gets them: whoever records the cable has to.
+        tell(Event::Packet { bytes: &packet, kept: None });
         all.extend_from_slice(&packet);
     }
     Ok(all)

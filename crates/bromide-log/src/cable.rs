@@ -8,7 +8,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use bromide_capture::{Bytes, Entry, Piece, What, remark_of_replaced};
+use bromide_capture::{Bytes, Entry, Piece, What, remark_of_missing, remark_of_replaced};
 use bromide_job::event::Kept;
 use bromide_proto::bus::Sighting;
 use bromide_proto::link::{Direction, Mark};
@@ -64,12 +64,12 @@ impl Cable {
     }
 
     pub(crate) fn opened(&mut self, at: Duration, seen: &Sighting) {
-        self.give_up(at);
+        self.give_up();
         self.put(at, What::Opened(seen.clone()));
     }
 
     pub(crate) fn closed(&mut self, at: Duration) {
-        self.give_up(at);
+        self.give_up();
         self.put(at, What::Closed);
     }
 
@@ -106,7 +106,7 @@ impl Cable {
             Mark::Pages(bytes) if self.full => self.note(at, pages_note(bytes)),
             Mark::Lost(_) if self.full => self.note(at, PAGES_END.to_owned()),
             Mark::Pages(bytes) => {
-                self.give_up(at);
+                self.give_up();
                 self.pages = Some(Pages { left: bytes, came: 0, at });
             }
             Mark::Lost(bytes) => self.settle_in_full(bytes),
@@ -143,13 +143,10 @@ impl Cable {
     }
 
     /// Nobody tells any more what became of the pages under way.
-    pub(crate) fn give_up(&mut self, at: Duration) {
+    pub(crate) fn give_up(&mut self) {
         let Some(pages) = self.pages.take() else { return };
         if pages.came > 0 {
-            self.push(
-                at,
-                What::Note(format!("{} bytes of pages came here and are not recorded", pages.came)),
-            );
+            self.push(pages.at, What::Note(remark_of_missing(pages.came as u64)));
         }
         self.out.append(&mut self.held);
     }

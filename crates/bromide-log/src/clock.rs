@@ -94,6 +94,11 @@ pub(crate) fn for_names(at: Duration) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}-{minute:02}-{second:02}Z")
 }
 
+/// `18:57:08.13`: many things happen within a second.
+pub(crate) fn time_within_second(at: Duration) -> String {
+    format!("{}.{:02}", time_of_day(at), at.subsec_millis() / 10)
+}
+
 /// `18:57:08`.
 pub(crate) fn time_of_day(at: Duration) -> String {
     let Parts { hour, minute, second, .. } = parts(at);
@@ -148,6 +153,7 @@ mod tests {
         }
         assert_eq!(date(at(951_782_400)), "29 February 2000");
         assert_eq!(time_of_day(at(951_782_399)), "23:59:59");
+        assert_eq!(time_within_second(Duration::from_millis(59_987)), "00:00:59.98");
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use clock::utc_now;
 pub use place::{ACCOUNT, EVENTS, Place, RECORDING};
 pub use recorder::{Recorder, words};
 pub use redact::{Names, Redactor};
-pub use run::{Detail, Outcome, Run, Trouble};
+pub use run::{Detail, Kind, Outcome, Run, Trouble};
 pub use store::{Prune, Store, StoredRun};
 pub use value::value;
 pub use wrap::{RecordedBus, RecordedLink};

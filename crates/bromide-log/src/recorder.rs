@@ -39,6 +39,8 @@ pub struct Recorder(Arc<Shared>);
 struct Shared {
     run: Run,
     folder: PathBuf,
+    /// Whether that is in a bundle.
+    bundle: bool,
     clock: Clock,
     queue: Arc<Queue>,
     incomplete: Arc<Incomplete>,
@@ -64,6 +66,7 @@ impl Recorder {
     pub fn start(place: Place<'_>, run: Run) -> std::io::Result<Self> {
         let clock = Clock::start();
         let folder = place::make(place, clock.begun(), &run.verb)?;
+        let bundle = matches!(place, Place::Bundle(_));
         let files = Files::create(&folder, &run.version)?;
         let full = run.detail == Detail::Full;
         let queue = Arc::new(Queue::new(if full { PATIENCE_OF_FULL } else { PATIENCE }));
@@ -72,13 +75,14 @@ impl Recorder {
         thread::Builder::new().name("log".into()).spawn(move || writer::write(files, &to, &told))?;
         let state = State {
             cable: Cable::new(full, &folder),
-            story: Story::new(&run.args),
+            story: Story::new(&run),
             pace: Pace::default(),
             redactor: run.redact.then(|| Redactor::new(&run.names)),
             greeting: None,
             ended: false,
         };
-        let recorder = Self(Arc::new(Shared { run, folder, clock, queue, incomplete, state: state.into() }));
+        let recorder =
+            Self(Arc::new(Shared { run, folder, bundle, clock, queue, incomplete, state: state.into() }));
         recorder.begin();
         Ok(recorder)
     }
@@ -219,7 +223,7 @@ impl Recorder {
 
     /// The run has ended. Waits until all is written, unless the disk does not answer.
     pub fn finish(&self, outcome: &Outcome) {
-        let Shared { run, clock, queue, incomplete, folder, .. } = &*self.0;
+        let Shared { run, clock, queue, incomplete, folder, bundle, .. } = &*self.0;
         let at = clock.now();
         let took = at.saturating_sub(clock.begun());
         let missing = incomplete.why();
@@ -227,7 +231,7 @@ impl Recorder {
         if std::mem::replace(&mut state.ended, true) {
             return;
         }
-        state.cable.give_up(at);
+        state.cable.give_up();
         state.deliver(queue, true);
         let mut line = json!({
             "event": "end", "exit": outcome.exit, "seconds": took.as_secs_f64(), "complete": missing.is_none(),
@@ -240,7 +244,8 @@ impl Recorder {
         }
         state.line(queue, at, line);
         let incomplete = missing.as_deref();
-        let text = story::end(&mut state.story, &End { run, outcome, at, took, folder, incomplete });
+        let end = End { run, outcome, at, took, folder, bundle: *bundle, incomplete };
+        let text = story::end(&mut state.story, &end);
         state.story(queue, text);
         drop(state);
         queue.shut();

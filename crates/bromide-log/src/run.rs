@@ -11,6 +11,17 @@ pub enum Detail {
     Full,
 }
 
+/// What kind of phone is met, as far as the place of it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Made of plastic, or not known to be otherwise.
+    Real,
+    /// One that this program makes.
+    Virtual,
+    /// Played from a recording.
+    Recorded,
+}
+
 /// A run of the program, when it begins.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -26,6 +37,10 @@ pub struct Run {
     pub folder: String,
     /// Operating system and processor.
     pub os: String,
+    /// What kind of phone is met.
+    pub phone: Kind,
+    /// The file the agent comes from.
+    pub container: String,
     /// Whom and what the log would give away.
     pub names: Names,
     /// How much is logged.

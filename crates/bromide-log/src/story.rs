@@ -6,19 +6,21 @@
 mod found;
 mod frame;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bromide_job::event::{Chosen, Event};
-use bromide_job::readback::{Done, Left};
+use bromide_job::readback::{Done, Left, Verified};
 use bromide_job::rows::Row;
 use bromide_job::table::OwnTable;
 use bromide_proto::agent_format::Because;
-use bromide_proto::bus::{BusSpeed, Sighting};
+use bromide_proto::bus::{BusSpeed, Face, Sighting};
 use bromide_proto::chips::Choice;
 use bromide_proto::wire::nand_read::{AddressKind, Shape};
 
-use crate::clock::time_of_day;
-use crate::words::{code, counted, grouped, span, speed};
+use crate::clock::time_within_second;
+use crate::run::{Kind, Run};
+use crate::words::{code, counted, file, grouped, sized, span, speed};
 
 pub(crate) use frame::{End, begin, end};
 
@@ -60,12 +62,31 @@ struct Reading {
     told: Duration,
 }
 
+/// What came of the run, for its end.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Name, bytes, SHA-256.
+    saved: Vec<(String, u64, String)>,
+    /// Bytes of pages that came in this run, the second reading left out.
+    came: u64,
+    unread: u32,
+    damaged: u64,
+    recoveries: u32,
+    warnings: u32,
+    /// An agent ran.
+    agent: bool,
+}
+
 /// Remembers what the next lines need.
 #[derive(Debug)]
 pub(crate) struct Story {
     part: Part,
-    /// The file the agent comes from, as the command line names it.
-    container: Option<String>,
+    /// The file the agent comes from.
+    container: PathBuf,
+    phone: Kind,
+    tally: Tally,
+    /// Bytes of a page of the chip, and of its spare area.
+    page: Option<(u64, u64)>,
     sightings: u32,
     phones: u32,
     upload_begun: Option<Duration>,
@@ -76,10 +97,13 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    pub(crate) fn new(args: &[String]) -> Self {
+    pub(crate) fn new(run: &Run) -> Self {
         Self {
             part: Part::Head,
-            container: option(args, "--da"),
+            container: PathBuf::from(&run.container),
+            phone: run.phone,
+            tally: Tally::default(),
+            page: None,
             sightings: 0,
             phones: 0,
             upload_begun: None,
@@ -92,7 +116,7 @@ impl Story {
     /// A line with its time, under a heading where its part begins.
     fn line(&mut self, part: Part, at: Duration, text: &str) -> String {
         let mut line = self.heading(part);
-        line += &format!("- {} {text}\n", time_of_day(at));
+        line += &format!("- {} {text}\n", time_within_second(at));
         line
     }
 
@@ -119,18 +143,23 @@ impl Story {
                 self.phones += 1;
                 (Part::Phone, found::phone(identity, self.phones > 1))
             }
-            Event::AgentChosen(chosen) => (Part::Agent, agent(chosen, self.container.as_deref())),
+            Event::AgentChosen(chosen) => (Part::Agent, agent(chosen, &self.container)),
             Event::AgentUpload(done, total) => (Part::Agent, self.uploaded(at, *done, *total)?),
             Event::TableOffer(done, total) => {
                 self.offered = (*done, *total);
                 return None;
             }
-            Event::Found(found) => (Part::Storage, found::storage(found, self.offered)),
+            Event::Found(found) => {
+                let nand = &found.report.nand;
+                self.page = (nand.status == 0).then(|| (nand.page.into(), nand.spare.into()));
+                self.tally.agent = true;
+                (Part::Storage, found::storage(found, self.offered))
+            }
             Event::OwnTable(table) => (Part::Storage, own_table(table)),
             Event::ReadStart { row, bytes, number, of } => {
                 let reading = Reading { name: row.name.clone(), bytes: *bytes, begun: at, told: at };
                 self.reading = Some(reading);
-                (Part::Work, begun(row, *bytes, (*number, *of)))
+                (Part::Work, begun(row, *bytes, (*number, *of), self.page))
             }
             Event::Resumed { row, bytes } => (
                 Part::Work,
@@ -156,17 +185,23 @@ impl Story {
                 Part::Work,
                 format!(
                     "A page at byte {at} of {} came differently; the better reading is kept.",
-                    code(&file.to_string_lossy())
+                    crate::words::file(file)
                 ),
             ),
-            Event::Unread(left) => (Part::Work, unread(left)),
+            Event::Unread(left) => {
+                self.tally.unread += 1;
+                (Part::Work, unread(left))
+            }
             Event::Read(done) => (Part::Work, self.progress(at, *done)?),
             Event::Saved(done) => (Part::Work, self.saved(at, done)),
             Event::CopyStart(bytes) => {
                 (Part::Work, format!("Began to copy files, {} of content.", counted(*bytes, "byte")))
             }
             Event::Note(text) => (self.part.max(Part::Phone), self.remark("Note: ", text)?),
-            Event::Warning(text) => (self.part.max(Part::Phone), self.remark("**Warning:** ", text)?),
+            Event::Warning(text) => {
+                self.tally.warnings += 1;
+                (self.part.max(Part::Phone), self.remark("**Warning:** ", text)?)
+            }
             Event::Packet { .. } | Event::Copied(_) => return None,
         };
         Some(self.line(part, at, &text))
@@ -178,16 +213,20 @@ impl Story {
         if seen.vid == 0 {
             return format!("The port was opened{again}; what is behind it does not show before it answers.");
         }
+        // What a virtual cable claims to be says nothing.
         let speed = match seen.speed {
             BusSpeed::Unknown => String::new(),
-            speed => format!(", {speed}"),
+            _ if self.phone == Kind::Virtual => String::new(),
+            speed => format!(" ({speed})"),
         };
+        let what = if seen.face == Face::BootRom { ", the start-up code in the chip itself" } else { "" };
         format!(
-            "A phone came{again} at port {}{speed}: its {} ({:04x}:{:04x}). It was opened.",
+            "A phone appeared{again} at port {}{speed} as USB device {:04x}:{:04x}: its {}{what}. The connection was \
+             opened.",
             prose(&seen.port),
-            seen.face,
             seen.vid,
-            seen.pid
+            seen.pid,
+            seen.face,
         )
     }
 
@@ -214,21 +253,31 @@ impl Story {
 
     fn saved(&mut self, at: Duration, done: &Done) -> String {
         let took = self.reading.take().map_or(Duration::ZERO, |reading| at.saturating_sub(reading.begun));
-        let counts = done.saved.pages.as_ref().map(|pages| pages.counts).unwrap_or_default();
+        let pages = done.saved.pages.as_ref();
+        let came = done.saved.bytes.saturating_sub(done.resumed);
+        self.tally.saved.push((done.row.name.clone(), done.saved.bytes, done.saved.sha256.clone()));
+        self.tally.came += came;
+        self.tally.recoveries += done.recoveries;
+        self.tally.damaged += pages.map_or(0, |pages| pages.counts.damaged);
+        let rate = match self.phone {
+            Kind::Real if came > 0 && done.verified.is_none() => format!(" ({})", speed(came, took)),
+            _ => String::new(),
+        };
         let mut text = format!(
-            "{} is whole after {} ({}): {} in {}. {}",
+            "{} is whole after {}{rate}: {} in {}. {}",
             code(&done.row.name),
             span(took),
-            speed(done.saved.bytes, took),
             counted(done.saved.bytes, "byte"),
-            code(&done.saved.path.to_string_lossy()),
-            found::pages(&counts),
+            file(&done.saved.path),
+            found::verdict(pages, done.recoveries),
         );
-        if done.recoveries > 0 {
-            let requests = counted(done.recoveries.into(), "request");
-            text += &format!(" The cable needed help: {requests} had to be made anew.");
+        if done.resumed > 0 {
+            text += &format!(" {} of it had been read by an earlier run.", counted(done.resumed, "byte"));
         }
-        let report = code(&done.report.to_string_lossy());
+        if let Some(verified) = &done.verified {
+            text += &twice(verified);
+        }
+        let report = file(&done.report);
         text += &format!(" SHA-256 {}; page by page in {report}.", code(&done.saved.sha256));
         text
     }
@@ -241,6 +290,18 @@ impl Story {
             _ => None,
         }
     }
+}
+
+fn twice(verified: &Verified) -> String {
+    let pages = counted(verified.pages, "page");
+    let mut text = match verified.differed {
+        0 => format!(" It was read twice: all {pages} compared are the same."),
+        n => format!(" It was read twice: of {pages} compared {} came differently.", grouped(n)),
+    };
+    if verified.not_again > 0 {
+        text += &format!(" {} did not come a second time.", counted(verified.not_again, "page"));
+    }
+    text
 }
 
 fn unread(left: &Left) -> String {
@@ -262,7 +323,7 @@ fn unread(left: &Left) -> String {
 const HOLD_KEY: &str = "The agent was gone. The user was asked to take the battery out for a moment (or hold the power \
      key for 10 s), hold Volume-Down and plug the phone in again, so that its BootROM comes, and stays.";
 
-fn agent(chosen: &Chosen, container: Option<&str>) -> String {
+fn agent(chosen: &Chosen, container: &Path) -> String {
     let (hw, hw_version, sw_version) = chosen.codes;
     let fits = match chosen.choice {
         Choice::Seen => "made for exactly this version of the chip",
@@ -278,10 +339,11 @@ fn agent(chosen: &Chosen, container: Option<&str>) -> String {
         Because::Asked => "the user said so",
     };
     format!(
-        "Chose entry {} of {}, {}, for {hw:04x} {hw_version:04x}/{sw_version:04x}: {fits}. It speaks wire \
+        "The Download Agent is the program the phone runs from memory to give its storage. Chose entry {} of the \
+         container {}, {}, for {hw:04x} {hw_version:04x}/{sw_version:04x}: {fits}. It speaks wire \
          format {} ({because}). SHA-256 of its {}: {}.",
         chosen.entry,
-        container.map_or_else(|| "the container".to_owned(), code),
+        container.file_name().map_or_else(String::new, |name| code(&name.to_string_lossy())),
         code(&chosen.label),
         chosen.format,
         counted(chosen.bytes as u64, "byte"),
@@ -300,38 +362,30 @@ fn own_table(table: &OwnTable) -> String {
     )
 }
 
-fn begun(row: &Row, bytes: u64, (number, of): (usize, usize)) -> String {
+fn begun(row: &Row, bytes: u64, (number, of): (usize, usize), page: Option<(u64, u64)>) -> String {
     let place = if of > 1 { format!(" ({number} of {of})") } else { String::new() };
-    let shape = match row.shape {
-        Shape::AsStored => "with their spare bytes, as stored,",
-        Shape::MainOnly => "without spare bytes,",
-        Shape::SpareLast => "with the spare bytes behind each page,",
+    let spare =
+        page.map_or_else(|| "the spare bytes".to_owned(), |(_, spare)| format!("{spare} spare bytes"));
+    let (shape, spare_too) = match row.shape {
+        Shape::AsStored => (format!("plus {spare} a page, as stored"), true),
+        Shape::MainOnly => ("without spare bytes".to_owned(), false),
+        Shape::SpareLast => (format!("plus {spare} behind each page"), true),
     };
+    let each = page.map_or_else(String::new, |(main, spare)| {
+        format!(" ({} a page)", grouped(if spare_too { main + spare } else { main }))
+    });
     let kind = match row.kind {
         AddressKind::Logical => "",
         AddressKind::Physical => ", by physical addresses",
     };
     format!(
-        "Began to read {}{place}: {} from address {:#x} on{kind}, {shape} {} in all, into {}.",
+        "Began to read {}{place}: {} from address {:#x}{kind}, {shape}: {} in the file {}{each}.",
         code(&row.name),
-        counted(row.length, "byte"),
+        sized(row.length),
         row.start,
-        grouped(bytes),
-        code(&row.target.to_string_lossy()),
+        counted(bytes, "byte"),
+        file(&row.target),
     )
-}
-
-/// What the command line gives for an option.
-fn option(args: &[String], name: &str) -> Option<String> {
-    let mut args = args.iter();
-    while let Some(word) = args.next() {
-        match word.strip_prefix(name) {
-            Some("") => return args.next().cloned(),
-            Some(value) if value.starts_with('=') => return Some(value[1..].to_owned()),
-            _ => {}
-        }
-    }
-    None
 }
 
 /// Text of others in a line of Markdown.
@@ -366,7 +420,7 @@ mod tests {
 
     #[test]
     fn a_part_gets_its_heading_once_and_later_lines_of_an_earlier_part_stay_where_they_happen() {
-        let mut story = Story::new(&[]);
+        let mut story = Story::new(&frame::tests::a_run());
         let mut text = story.waiting(at(0), "any USB port", 60);
         let row = Row {
             name: "system".into(),
@@ -383,9 +437,10 @@ mod tests {
         assert_eq!(
             text,
             format!(
-                "\n## The phone\n\n- 00:00:00 Waited for a phone at any USB port, for up to 60 s.\n\n## What was \
-                 read\n\n- 00:00:01 Began to read `system`: 2,048 bytes from address 0x13a0000 on, with their spare \
-                 bytes, as stored, 2,112 in all, into `system.img`.\n- 00:00:02 {HOLD_KEY}\n- 00:00:03 Note: Asked again \
+                "\n## The phone\n\n- 00:00:00.00 Waited for a phone at any USB port, for up to 60 s.\n\n## What was \
+                 read\n\n- 00:00:01.00 Began to read `system`: 2,048 bytes from address 0x13a0000, plus the spare \
+                 bytes a page, as stored: 2,112 bytes in the file `system.img`.\n- 00:00:02.00 {HOLD_KEY}\n- \
+                 00:00:03.00 Note: Asked again \
                  at byte 7: \\* \\<x>.\n"
             )
         );
@@ -393,23 +448,15 @@ mod tests {
 
     #[test]
     fn a_long_read_is_worth_a_word_now_and_then_and_seldom_later() {
-        let mut story = Story::new(&[]);
+        let mut story = Story::new(&frame::tests::a_run());
         story.reading = Some(Reading { name: "s".into(), bytes: 3600, begun: at(0), told: at(0) });
         let told: Vec<u64> = (0..3600).filter(|s| story.progress(at(*s), *s).is_some()).collect();
         assert_eq!(told, [30, 60, 120, 240, 480, 960, 1920]);
     }
 
     #[test]
-    fn the_container_is_named_as_on_the_command_line() {
-        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(option(&words("bromide info --da DA.bin"), "--da").as_deref(), Some("DA.bin"));
-        assert_eq!(option(&words("bromide info --da=D=A.bin"), "--da").as_deref(), Some("D=A.bin"));
-        assert_eq!(option(&words("bromide info --dab x --da"), "--da"), None);
-    }
-
-    #[test]
     fn a_flood_of_remarks_does_not_fill_the_account() {
-        let mut story = Story::new(&[]);
+        let mut story = Story::new(&frame::tests::a_run());
         let told = (0..1000).filter_map(|n| story.event(at(n), &Event::Note("x"))).count();
         assert_eq!(told, REMARKS as usize + 1);
     }

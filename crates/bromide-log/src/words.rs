@@ -1,5 +1,6 @@
 //! Numbers, times and commands as a person writes them.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// 318,996,480.
@@ -20,9 +21,21 @@ pub(crate) fn counted(n: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
-/// 7 ms, 0.9 s, 41 s, 4 min 31 s, 1 h 2 min.
+/// 2,048 bytes, 309,329,920 bytes (295 MiB), 5,406,720 bytes (5.2 MiB).
+pub(crate) fn sized(bytes: u64) -> String {
+    let tenths = (u128::from(bytes) * 10 + (1 << 19)) >> 20;
+    let size = counted(bytes, "byte");
+    match (tenths / 10, tenths % 10) {
+        (0, _) => size,
+        (whole, 0) => format!("{size} ({whole} MiB)"),
+        (whole, tenth) => format!("{size} ({whole}.{tenth} MiB)"),
+    }
+}
+
+/// Less than 1 ms, 7 ms, 0.9 s, 41 s, 4 min 31 s, 1 h 2 min.
 pub(crate) fn span(time: Duration) -> String {
     match time.as_secs() {
+        0 if time.as_millis() == 0 => "less than 1 ms".to_owned(),
         0 if time.as_millis() < 100 => format!("{} ms", time.as_millis()),
         0..10 => format!("{:.1} s", time.as_secs_f64()),
         s @ 10..60 => format!("{s} s"),
@@ -51,6 +64,11 @@ pub(crate) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
+/// A path as code in Markdown, without the `.` a program put into it.
+pub(crate) fn file(path: &Path) -> String {
+    code(&path.components().collect::<PathBuf>().to_string_lossy())
+}
+
 /// A command as a POSIX shell takes it.
 pub(crate) fn command(words: &[String]) -> String {
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
@@ -70,6 +88,10 @@ mod tests {
     fn times_and_speeds_read_as_a_person_writes_them() {
         let ms = Duration::from_millis;
         assert_eq!([span(ms(7)), span(ms(940)), span(ms(41_999))], ["7 ms", "0.9 s", "41 s"]);
+        assert_eq!(span(Duration::from_micros(999)), "less than 1 ms");
+        assert_eq!([sized(1), sized(2048)], ["1 byte", "2,048 bytes"]);
+        assert_eq!(sized(309_329_920), "309,329,920 bytes (295 MiB)");
+        assert_eq!(sized(5_406_720), "5,406,720 bytes (5.2 MiB)");
         assert_eq!([span(ms(271_000)), span(ms(3_725_000))], ["4 min 31 s", "1 h 2 min"]);
         assert_eq!(speed(180_000, ms(1000)), "180 KB/s");
         assert_eq!(speed(1_190_000, ms(1000)), "1.2 MB/s");

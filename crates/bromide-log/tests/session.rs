@@ -16,7 +16,9 @@ use bromide_job::rows::{Want, Wish, resolve};
 use bromide_job::session::SessionOptions;
 use bromide_job::source::Source as _;
 use bromide_link::{Tap, run};
-use bromide_log::{Detail, Names, Outcome, Place, RECORDING, RecordedBus, Recorder, Run, Store, Trouble};
+use bromide_log::{
+    Detail, Kind, Names, Outcome, Place, RECORDING, RecordedBus, Recorder, Run, Store, Trouble,
+};
 use bromide_phone::{
     BusManner, Clock, Factory, Faults, Filling, Generation, Model, NandChip, Options, Phone, PhoneBus,
     ReadFault, ReadFaultKind, demo_agent,
@@ -93,6 +95,8 @@ fn a_run(detail: Detail, redact: bool) -> Run {
         .to_vec(),
         folder: text("/home/alice/phone"),
         os: text("linux x86_64"),
+        phone: Kind::Real,
+        container: text("DA.bin"),
         names: Names {
             user: Some(text("alice")),
             home: Some(text("/home/alice")),
@@ -216,7 +220,7 @@ fn after_trouble_the_export_still_has_every_byte_that_passed() {
         assert_same(&session.exported(), &session.passed);
         let told = session.text("hacklog.md");
         assert!(told.contains("Note: Asked again at page"), "{told}");
-        assert!(told.contains("The cable needed help: 2 requests had to be made anew."), "{told}");
+        assert!(told.contains("the cable needed help: 2 requests had to be repeated."), "{told}");
     }
 }
 
@@ -252,15 +256,17 @@ fn the_account_tells_what_was_asked_seen_decided_and_how_it_ended() {
     for sentence in [
         "The task: read a piece of recovery.\n\n    bromide read --at 0x980000 -o '/home/alice/a piece.img' --via usb --da DA.bin\n",
         "Waited for a phone at any USB port, for up to 60 s.",
-        "its BootROM (0e8d:0003). It was opened.",
+        "as USB device 0e8d:0003: its BootROM, the start-up code in the chip itself. The connection was opened.",
         "It is an MT6575, which answered from its BootROM: codes 6575/8a00/cb00/e201",
         "nothing is locked.",
         "made for exactly this version of the chip. It speaks wire format g2",
         "Uploaded it, 123,136 bytes in ",
         "It found a NAND chip of 512 MiB, id ad bc 90 55 54: pages of 2,048 + 64 bytes, 64 to a block",
-        "524,288 bytes from address 0x980000 on, with their spare bytes, as stored",
-        "Of its 256 pages ",
+        "524,288 bytes from address 0x980000, plus 64 spare bytes a page, as stored: 540,672 bytes in the file `",
+        "Good: of 256 pages ",
         "All that was asked for is done, ",
+        "Nothing went wrong: no request had to be repeated",
+        "the container `DA.bin`, ",
         "## To repeat it\n\n    cd /home/alice/phone\n    bromide read --at 0x980000",
         "--via replay:",
     ] {

@@ -220,7 +220,12 @@ pub(crate) struct Care {
 ///
 /// The pages arrive as they are stored, with their spare bytes, and every sector is checked against
 /// its parity on the way. Beside the image you get NAME.report.json (which pages are damaged) and
-/// NAME.sha256.
+/// NAME.sha256. With --all the folder becomes a bundle: images, digests, mapfiles, the map, a record
+/// and the log of every run.
+///
+/// A read that was cut short (Ctrl-C, cable, disk, power) goes on where it was when the same command
+/// is given again. Pages that do not come are tried again at the end; what is missing then is marked
+/// in NAME.map, a GNU ddrescue mapfile, and the file stays NAME.part (exit code 5).
 ///
 /// Examples:
 ///
@@ -241,7 +246,7 @@ pub(crate) struct Read {
     /// Partition, by the map's name or a usual alias (system = ANDROID, boot = BOOTIMG, userdata = USRDATA)
     #[arg(required_unless_present_any = ["all", "at", "chip"])]
     pub(crate) partition: Option<String>,
-    /// Every partition of the map, one file each
+    /// Every partition of the map, one file each, as a bundle
     #[arg(long, conflicts_with_all = ["partition", "at", "chip"])]
     pub(crate) all: bool,
     /// The whole chip

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
 use bromide_job::event::Event;
-use bromide_log::{Detail, Names, Outcome, Place, Recorder, Run, Trouble, words};
+use bromide_log::{Detail, Kind, Names, Outcome, Place, Recorder, Run, Trouble, words};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::choose::Via;
-use crate::cli::{Command, Read};
+use crate::cli::{Cable, Command, Read};
 use crate::front::Front;
 use crate::report::Failure;
 
@@ -108,10 +108,10 @@ pub(crate) fn in_bundle(folder: &Path) {
 }
 
 /// A phone is about to be met: begins the log, if there is to be one. Without a place for it the job goes on.
-pub(crate) fn begin(front: &mut Front) -> Option<Recorder> {
+pub(crate) fn begin(cable: &Cable, front: &mut Front) -> Option<Recorder> {
     let intent = LOG.get().filter(|intent| intent.options.log != LogArg::None)?;
     let mut failed = None;
-    let recorder = intent.recorder.get_or_init(|| intent.start().map_err(|why| failed = Some(why)).ok());
+    let recorder = intent.recorder.get_or_init(|| intent.start(cable).map_err(|why| failed = Some(why)).ok());
     if let Some(why) = failed {
         front.tell(&Event::Warning(&format!("there will be no session log: {why}")));
     }
@@ -119,7 +119,7 @@ pub(crate) fn begin(front: &mut Front) -> Option<Recorder> {
 }
 
 impl Intent {
-    fn start(&self) -> Result<Recorder, String> {
+    fn start(&self, cable: &Cable) -> Result<Recorder, String> {
         let bundle = self.bundle.lock().ok().and_then(|bundle| bundle.clone());
         let store = self.options.root();
         let (place, at) = match (&bundle, &store) {
@@ -135,6 +135,12 @@ impl Intent {
             args: words(env::args_os()),
             folder: env::current_dir().unwrap_or_default().to_string_lossy().into_owned(),
             os: format!("{} {}", env::consts::OS, env::consts::ARCH),
+            phone: match cable.via {
+                Via::Phone(_) => Kind::Virtual,
+                Via::Replay(_) => Kind::Recorded,
+                Via::Usb(_) | Via::Serial(_) | Via::Tcp(_) => Kind::Real,
+            },
+            container: cable.da.to_string_lossy().into_owned(),
             names: names(),
             detail,
             redact: self.options.redact,
@@ -230,9 +236,7 @@ fn task(command: &Command) -> (&'static str, String) {
         }
         Command::Info(_) => ("info", "see which phone is on the cable."),
         Command::Image(_) => ("image", "look into the files on the phone itself."),
-        Command::Demo(_) => {
-            ("demo", "show the whole job with a virtual phone that this program brings along.")
-        }
+        Command::Demo(_) => ("demo", "demonstrate a whole read back on a virtual phone built into Bromide."),
         _ => ("run", "what the command says."),
     };
     (told.0, told.1.to_owned())

@@ -14,7 +14,7 @@ mod initramfs;
 mod jobs;
 mod kernel;
 mod outcome;
-mod tools;
+pub(crate) mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

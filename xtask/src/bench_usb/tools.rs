@@ -21,27 +21,33 @@ const PROGRAMS: [(&str, &str); 8] = [
 
 /// Sees to it that everything is there: `install` allows the package manager to be called.
 pub(crate) fn ready(install: bool) -> Result<(), String> {
-    let missing = missing();
-    if !missing.is_empty() {
-        let names = missing.join(" ");
-        let by_hand = format!("apt-get install --no-install-recommends {names}");
-        if !install {
-            return Err(format!("missing: {names}. Call with --install, or: {by_hand}"));
-        }
-        println!("==> {by_hand}");
-        let arguments = ["install", "--yes", "--no-install-recommends"];
-        // Stale package lists are refreshed only when they do not serve: that costs a quarter of a minute.
-        if output(apt().args(arguments).args(&missing)).is_err() {
-            output(apt().arg("update"))?;
-            let installed = output(apt().args(arguments).args(&missing));
-            installed.map_err(|e| format!("{e}\nnot installed; by hand: {by_hand}"))?;
-        }
-    }
+    packages(&missing(), install)?;
     if process::works(&format!("rustup target add {TARGET}")) {
         Ok(())
     } else {
         Err(format!("the Rust target {TARGET} is missing: rustup target add {TARGET}"))
     }
+}
+
+/// Installs these Debian packages, if that is allowed.
+pub(crate) fn packages(missing: &[&str], install: bool) -> Result<(), String> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = missing.join(" ");
+    let by_hand = format!("apt-get install --no-install-recommends {names}");
+    if !install {
+        return Err(format!("missing: {names}. Call with --install, or: {by_hand}"));
+    }
+    println!("==> {by_hand}");
+    let arguments = ["install", "--yes", "--no-install-recommends"];
+    // Stale package lists are refreshed only when they do not serve: that costs a quarter of a minute.
+    if output(apt().args(arguments).args(missing)).is_err() {
+        output(apt().arg("update"))?;
+        let installed = output(apt().args(arguments).args(missing));
+        installed.map_err(|e| format!("{e}\nnot installed; by hand: {by_hand}"))?;
+    }
+    Ok(())
 }
 
 /// Debian packages that are not there.

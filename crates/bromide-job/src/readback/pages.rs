@@ -1,7 +1,7 @@
 //! Stretches of pages of one row, over one link or several after each other.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bromide_nand::Geometry;
@@ -67,8 +67,8 @@ pub(super) trait Keep {
     /// A buffer for the next packet.
     fn buffer(&mut self) -> Vec<u8>;
 
-    /// The file they go to, if they go to one.
-    fn file(&self) -> Option<&Path>;
+    /// Where in a file these bytes are kept, or are already.
+    fn kept(&self, at: u64, bytes: &[u8]) -> Option<Kept<'_>>;
 
     /// Takes bytes at their place in the row.
     fn put(&mut self, at: u64, packet: Vec<u8>) -> Result<(), JobError>;
@@ -89,8 +89,8 @@ impl Keep for Dump {
         Self::buffer(self)
     }
 
-    fn file(&self) -> Option<&Path> {
-        Some(self.target())
+    fn kept(&self, at: u64, _: &[u8]) -> Option<Kept<'_>> {
+        Some(Kept { file: self.target(), at })
     }
 
     fn put(&mut self, at: u64, packet: Vec<u8>) -> Result<(), JobError> {
@@ -115,6 +115,15 @@ impl Keep for Dump {
 pub(super) struct InMemory {
     pub(super) first: u64,
     pub(super) bytes: Vec<u8>,
+    /// What a file has in this place, and which.
+    pub(super) known: Option<(PathBuf, Vec<u8>)>,
+}
+
+impl InMemory {
+    /// From this byte of the row on.
+    pub(super) fn from(first: u64) -> Self {
+        Self { first, ..Self::default() }
+    }
 }
 
 impl Keep for InMemory {
@@ -122,8 +131,10 @@ impl Keep for InMemory {
         Vec::new()
     }
 
-    fn file(&self) -> Option<&Path> {
-        None
+    fn kept(&self, at: u64, bytes: &[u8]) -> Option<Kept<'_>> {
+        let (file, known) = self.known.as_ref()?;
+        let from = usize::try_from(at.checked_sub(self.first)?).ok()?;
+        (known.get(from..)?.get(..bytes.len())? == bytes).then_some(Kept { file, at })
     }
 
     fn put(&mut self, at: u64, packet: Vec<u8>) -> Result<(), JobError> {
@@ -339,8 +350,7 @@ impl<'a> Pages<'a> {
                 return Ok(());
             }
             let at = *next * unit;
-            let kept = keep.file().map(|file| Kept { file, at });
-            tell(Event::Packet { bytes: &buffer, kept });
+            tell(Event::Packet { bytes: &buffer, kept: keep.kept(at, &buffer) });
             // The agent is already sending the next packet while this one goes to disk.
             *next += buffer.len() as u64 / unit;
             keep.put(at, buffer)?;
@@ -362,7 +372,8 @@ impl<'a> Pages<'a> {
         let Some((at, page)) = keep.witness(end * self.unit())? else { return Ok(()) };
         let number = at / self.unit();
         let session = source.session().ok_or(JobError::NoSession)?;
-        let mut again = InMemory { first: at, bytes: Vec::new() };
+        let mut again = InMemory::from(at);
+        again.known = keep.kept(at, &page).map(|kept| (kept.file.to_owned(), page.clone()));
         let mut next = number;
         self.go_on(session, &mut next, number + 1, Manner::patient(1), &mut again, tell).await?;
         if same_page(&page, &again.bytes) {

@@ -117,13 +117,13 @@ impl Again<'_, '_> {
         tell(Event::VerifyStart { row: self.pages.row, bytes: all });
         while end > 0 {
             let start = end.saturating_sub(STRETCH);
-            let mut second = InMemory { first: start * unit, bytes: Vec::new() };
+            let mut second = self.beside(first, start..end)?;
             let manner = Manner::swift(other_than(self.pages_per_packet));
             let went = self.pages.read(source, start..end, manner, &mut second, tell).await?;
             if let Went::Stopped { page, .. } = went {
                 found.not_again += end - page;
             }
-            self.stretch(source, start, &second.bytes, first, &mut found, tell).await?;
+            self.stretch(source, start, second, first, &mut found, tell).await?;
             end = start;
             tell(Event::Read(all - end * unit));
         }
@@ -145,15 +145,25 @@ impl Again<'_, '_> {
                 found.not_again += range.end - range.start;
                 continue;
             }
-            let mut second = InMemory { first: range.start * self.pages.unit(), bytes: Vec::new() };
+            let mut second = self.beside(first, range.clone())?;
             let manner = Manner { one_of_many: true, ..Manner::swift(self.pages_per_packet) };
             let went = self.pages.read(source, range.clone(), manner, &mut second, tell).await?;
             if let Went::Stopped { page, .. } = went {
                 found.not_again += range.end - page;
             }
-            self.stretch(source, range.start, &second.bytes, first, &mut found, tell).await?;
+            self.stretch(source, range.start, second, first, &mut found, tell).await?;
         }
         Ok(found)
+    }
+
+    /// Room for these pages, beside what the first reading has there.
+    fn beside(&self, first: &mut impl First, pages: Range<u64>) -> Result<InMemory, JobError> {
+        let unit = self.pages.unit();
+        let mut second = InMemory::from(pages.start * unit);
+        let mut known = vec![0; usize::try_from((pages.end - pages.start) * unit).unwrap_or(0)];
+        first.read_at(second.first, &mut known)?;
+        second.known = Some((self.pages.row.target.clone(), known));
+        Ok(second)
     }
 
     /// Compares pages from `start` on.
@@ -161,16 +171,16 @@ impl Again<'_, '_> {
         &mut self,
         source: &mut S,
         start: u64,
-        second: &[u8],
+        second: InMemory,
         first: &mut impl First,
         found: &mut Verified,
         tell: &mut Tell<'_>,
     ) -> Result<(), JobError> {
         let unit = self.pages.unit();
-        let mut before = vec![0; second.len()];
-        first.read_at(start * unit, &mut before)?;
+        let before = second.known.map(|(_, known)| known).unwrap_or_default();
         let size = usize::try_from(unit).unwrap_or(usize::MAX);
-        for (number, (a, b)) in (start..).zip(before.chunks_exact(size).zip(second.chunks_exact(size))) {
+        for (number, (a, b)) in (start..).zip(before.chunks_exact(size).zip(second.bytes.chunks_exact(size)))
+        {
             found.pages += 1;
             if a == b {
                 continue;
@@ -202,7 +212,7 @@ async fn more<S: Source>(
 ) -> Result<Vec<Vec<u8>>, JobError> {
     let mut readings = Vec::from(two);
     while readings.len() < READINGS {
-        let mut one = InMemory { first: number * pages.unit(), bytes: Vec::new() };
+        let mut one = InMemory::from(number * pages.unit());
         match pages.read(source, number..number + 1, Manner::single(), &mut one, tell).await? {
             Went::All => readings.push(one.bytes),
             Went::Stopped { .. } => break,

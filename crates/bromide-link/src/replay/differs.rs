@@ -104,9 +104,9 @@ pub(super) enum Failure {
 impl From<Failure> for LinkError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Differs(it) => Self::Other(Box::new(it)),
-            Failure::Ended(it) => Self::Other(Box::new(it)),
-            Failure::Unreadable(it) => Self::Other(Box::new(it)),
+            Failure::Differs(it) => Self::Over(Box::new(it)),
+            Failure::Ended(it) => Self::Over(Box::new(it)),
+            Failure::Unreadable(it) => Self::Over(Box::new(it)),
         }
     }
 }

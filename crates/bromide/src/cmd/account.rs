@@ -54,6 +54,12 @@ impl Account {
         (all && as_wished && targets.iter().all(known)).then_some(folder.as_path())
     }
 
+    /// Makes durable what an earlier run may only have begun to.
+    pub(crate) fn settle(&self) -> Result<(), Failure> {
+        let Self::Bundle { bundle, .. } = self else { return Ok(()) };
+        bundle.settle().map_err(|e| Failure::of_bundle(&e))
+    }
+
     /// The phone is there, and what is going to be read is known.
     pub(crate) fn begin<L: Link>(&mut self, session: &Session<L>, planned: &Planned) -> Result<(), JobError> {
         let Self::Bundle { folder, container, bundle } = self else { return Ok(()) };

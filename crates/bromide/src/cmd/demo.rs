@@ -207,7 +207,8 @@ struct Folder {
 impl Folder {
     fn new(wanted: Option<PathBuf>) -> Result<Self, Failure> {
         let Some(path) = wanted else {
-            let folder = tempfile::Builder::new().prefix(".bromide-demo-").tempdir_in(".").map_err(|e| {
+            // An empty path is the working folder, without the `/./` that "." would leave in every path told.
+            let folder = tempfile::Builder::new().prefix(".bromide-demo-").tempdir_in("").map_err(|e| {
                 Failure::new("file/io", exit::FAILED, e.to_string(), "choose a folder with -o")
             })?;
             return Ok(Self { path: folder.path().to_owned(), _temporary: Some(folder) });

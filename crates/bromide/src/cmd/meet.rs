@@ -27,7 +27,7 @@ pub(crate) fn on_phone<T>(
     cancel: &Cancel,
     job: impl FnOnce(RecordedBus<Cabled<'_>>, FollowOptions, &mut Tell<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let recorder = run_log::begin(front);
+    let recorder = run_log::begin(cable, front);
     run_log::hear_of_place(&cable.via);
     let faults = cable.manner.fault.as_deref();
     let via = faults::in_phone(&cable.via, faults)?;

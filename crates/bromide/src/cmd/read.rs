@@ -99,6 +99,7 @@ pub(crate) fn read_job(
     places(&targets, job)?;
     let mut account = Account::open(job, cable)?;
     if let Some(folder) = account.is_whole_already(&targets, job) {
+        account.settle()?;
         let twice = if job.options.verify { "bromide verify compares it with the phone, " } else { "" };
         let text = format!(
             "{} holds a whole dump already: nothing left to read. bromide bundle verify checks it, {twice}--force reads \

@@ -301,9 +301,10 @@ fn made_up(line: &str) -> String {
     if line.starts_with("# Hack log, ") {
         return "# Hack log, 29 November 2026 18:57:08".to_owned();
     }
+    let line = line.replace("less than 1 ms", "1.7 s");
     let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-    if words.len() > 2 && words[0] == "-" && words[1].len() == 8 && words[1].matches(':').count() == 2 {
-        words[1] = "18:57:08".to_owned();
+    if words.len() > 2 && words[0] == "-" && words[1].len() == 11 && words[1].matches(':').count() == 2 {
+        words[1] = "18:57:08.13".to_owned();
     }
     for n in 1..words.len() {
         let unit = words[n].trim_matches([',', '.', '(', ')', ':']).to_owned();

@@ -6,6 +6,7 @@
 mod disturbed;
 mod foreign;
 mod jobs;
+mod runs;
 mod said;
 mod sessions;
 mod spec;

@@ -128,6 +128,11 @@ impl Sheet {
         sheet
     }
 
+    /// Number of frames.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Frames that have a field.
     pub(crate) fn having(&self, name: &str) -> Vec<&Row> {
         self.0.iter().filter(|row| row.has(name)).collect()
