@@ -5,7 +5,10 @@
 //! ```
 //! Promises:
 //! - What the mapfile calls finished is on the disk: the data is synced before the mapfile that names it.
-//! - `NAME` appears only when every byte is finished, by a rename, with the mapfile whole before it.
+//! - `NAME` appears only when every byte is finished, by a rename, with the mapfile whole before it. An older file of
+//!   that name which is to be replaced stays until then, and the mapfile says that it is to be.
+//! - Before bytes of which the mapfile notes the digest are overwritten, and whenever some are not believed any more,
+//!   the mapfile on the disk says so first.
 //! - Whatever ends the run, both files stay, and [`Dump::begin`] goes on from them: for the same read of the same
 //!   phone only, and only if the bytes from the start on still have the digest the mapfile notes for them.
 //! - Bytes nobody could read are filled with a text that says so ([`unread_page`]), so that they cannot be taken for
@@ -92,7 +95,8 @@ pub fn map_path(target: &Path) -> PathBuf {
 /// The name, the folder, something that is no file; with neither `anew` nor a mapfile beside it, a file or a part.
 pub fn early(target: &Path, anew: bool, keep_whole: bool) -> Result<(), SaveError> {
     let begun = lstat(&map_path(target))?.is_some();
-    Place::new(target)?.check_for(0, anew || begun, anew || (begun && keep_whole))
+    let may_be_there = begun && (keep_whole || found::replaces(target)?);
+    Place::new(target)?.check_for(0, anew || begun, anew || may_be_there)
 }
 
 impl Dump {
@@ -300,6 +304,10 @@ fn about(place: &Place, options: &DumpOptions) -> Result<About, SaveError> {
 /// A new part.
 fn start(place: &Place, options: &DumpOptions) -> Result<File, SaveError> {
     place.check_for(options.bytes, options.anew, options.replace)?;
+    if options.anew && lstat(&place.part)?.is_some_and(|it| it.is_file()) {
+        // Whoever is still writing it keeps its mapfile too.
+        drop(place.open_again()?);
+    }
     // First the mapfile: a part without one would be nobody's.
     checkpoint::write_map(place, &Mapfile::new(options.bytes), &about(place, options)?, None)?;
     let file = place.create(options.anew)?;

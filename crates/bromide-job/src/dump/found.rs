@@ -94,6 +94,16 @@ pub(crate) fn to_be_replaced(target: &Path) -> Result<(), SaveError> {
     checkpoint::write_map(&place, &Mapfile::new(map.bytes()), &about, None)
 }
 
+/// Whether the mapfile says that an older file is to be replaced.
+pub(super) fn replaces(target: &Path) -> Result<bool, SaveError> {
+    let text = text_of(&map_path(target))?.unwrap_or_default();
+    Ok(Mapfile::parse(&text).is_ok_and(|(_, remarks)| says_replaces(&remarks)))
+}
+
+fn says_replaces(remarks: &[String]) -> bool {
+    remarks.iter().any(|remark| remark == REPLACES)
+}
+
 fn origin_of(remarks: &[String]) -> Option<Value> {
     let origin = remarks.iter().find_map(|remark| remark.strip_prefix(ORIGIN.trim_end()))?;
     serde_json::from_str(origin).ok()
@@ -117,8 +127,7 @@ impl Part {
         // Bad pages get one more chance in every run, the way ddrescue's retries are asked for.
         let bad: Vec<_> = map.stretches().iter().filter(|it| it.state == State::Bad).cloned().collect();
         bad.into_iter().for_each(|it| map.set(it.range, State::Unscraped));
-        let replaces = remarks.iter().any(|remark| remark == REPLACES);
-        Ok(Self { prefix: prefix_of(&remarks), map, replaces })
+        Ok(Self { prefix: prefix_of(&remarks), map, replaces: says_replaces(&remarks) })
     }
 }
 
