@@ -144,11 +144,9 @@ fn foreign_archive(dir: &Path) -> Option<(Vec<u8>, Tree)> {
     let source = dir.join("src");
     fs::create_dir(&source).unwrap();
     fill(&source, 100_000);
+    // A shell that finds no cpio fails, which is no failure of ours.
+    run("cpio", &["--version"], dir)?;
     let archive = run("sh", &["-c", "cd src && find . -print0 | cpio -0 --quiet -o -H newc"], dir)?;
-    if archive.is_empty() {
-        println!("skipped: no cpio here");
-        return None;
-    }
     Some((archive, of_directory(&source)))
 }
 
