@@ -193,7 +193,11 @@ fn archives_of_gnu_cpio_give_the_directory_packed_in_every_way() {
 #[test]
 fn a_stream_that_unpacks_to_more_than_there_is_memory_for_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    for way in ["head -c 300000000 /dev/zero | gzip -1", "head -c 300000000 /dev/zero | lz4 -l"] {
+    for (tool, level) in [("gzip", "-1"), ("lz4", "-l")] {
+        if run(tool, &["--version"], dir.path()).is_none() {
+            continue;
+        }
+        let way = &format!("head -c 300000000 /dev/zero | {tool} {level}");
         let Some(bomb) = run("sh", &["-c", way], dir.path()).filter(|it| !it.is_empty()) else { continue };
         let refused = CpioFiles::open(Rc::new(bomb)).err().unwrap().to_string();
         assert!(refused.contains("larger than 256 MiB"), "{way}: {refused}");
