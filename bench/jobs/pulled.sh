@@ -23,8 +23,10 @@ for number in $(seq $plugs); do
     elif [ "$(digest piece.bin)" = "$expected" ]; then whole=$((whole + 1))
     else wrong=$((wrong + 1)); fi
     rm -f piece.bin piece.bin.*
+    # The phone has used up its plug-ins, some of them several in one read.
+    [ $code = 3 ] && break
 done
-echo "$plugs reads: $whole whole, $broken without a phone in the end, $wrong wrong, $hung hung, $entered entered again"
+echo "$number reads: $whole whole, $broken without a phone in the end, $wrong wrong, $hung hung, $entered entered again"
 check "no wrong file" test $wrong = 0
 check "no hang" test $hung = 0
 check "pulls hit reads" test $entered -gt 0
