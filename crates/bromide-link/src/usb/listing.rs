@@ -61,6 +61,11 @@ impl Device {
     pub fn node(&self, places: &Places) -> PathBuf {
         places.dev.join(format!("bus/usb/{:03}/{:03}", self.bus, self.address))
     }
+
+    /// Whether this very appearance is still there.
+    pub fn is_there(&self, places: &Places) -> bool {
+        is_there(self, places)
+    }
 }
 
 /// All devices and root hubs, sorted by bus and port.

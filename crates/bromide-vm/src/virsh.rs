@@ -1,0 +1,271 @@
+//! A domain of libvirt, by its program `virsh`, as a user would call it; nothing is linked.
+//!
+//! The device is named by bus and address, which libvirt passes on as a node; it bears an alias of the user's kind
+//! (`ua-..`), by which it is found again. Texts of refusals were seen with libvirt 9.0 (test-bench.md sections 4 and
+//! 5, formats.md section 9.2).
+
+mod domain;
+mod run;
+
+use std::time::{Duration, Instant};
+
+use crate::error::VmError;
+use crate::guest::{Guest, GuestPort, Held};
+use crate::machine::{HostDevice, Machine};
+use run::{Program, Said};
+
+/// What this tool's devices are called in a domain. libvirt leaves aliases that begin with `ua-` to its users.
+pub(crate) const OURS: &str = "ua-bromide-phone";
+
+/// How often libvirt is asked whether the domain still runs.
+const CHECK: Duration = Duration::from_secs(5);
+/// How long the machine may take to let go of a device.
+const LET_GO: Duration = Duration::from_secs(10);
+
+/// A domain.
+#[derive(Debug)]
+pub struct Virsh {
+    program: Program,
+    name: String,
+    checked: Instant,
+}
+
+impl Virsh {
+    /// The domain of this name, at libvirt's usual place or at this connection (like `qemu:///system`).
+    ///
+    /// # Errors
+    /// No virsh, no libvirt, no such domain, or it is not running.
+    pub fn open(name: &str, connect: Option<&str>) -> Result<Self, VmError> {
+        Self::with(Program::new("virsh", connect), name)
+    }
+
+    fn with(program: Program, name: &str) -> Result<Self, VmError> {
+        let mut domain = Self { program, name: name.to_owned(), checked: Instant::now() };
+        match domain.state()?.as_str() {
+            "shut off" | "crashed" | "in shutdown" => Err(VmError::NotRunning {
+                name: domain.name.clone(),
+                state: domain.state().unwrap_or_default(),
+            }),
+            _ => Ok(domain),
+        }
+    }
+
+    fn say(&self, words: &[&str], input: Option<&str>) -> Result<String, VmError> {
+        match self.program.run(words, input)? {
+            Said::Done(text) => Ok(text),
+            Said::Failed(text) => Err(self.refused(&text)),
+        }
+    }
+
+    fn state(&mut self) -> Result<String, VmError> {
+        self.checked = Instant::now();
+        self.say(&["domstate", "--domain", &self.name], None).map(|text| text.trim().to_owned())
+    }
+
+    /// virsh's words in the user's.
+    fn refused(&self, text: &str) -> VmError {
+        let says = |word: &str| text.contains(word);
+        let after = |word: &str| {
+            let rest = text.split_once(word).map(|(_, rest)| rest).unwrap_or_default();
+            rest.trim_start_matches([' ', '\''])
+                .split([' ', '\'', '\n'])
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let name = self.name.clone();
+        if says("failed to connect to the hypervisor") {
+            return VmError::NoConnection(last_line(text));
+        }
+        if says("failed to get domain") {
+            return VmError::NoDomain { name, all: self.names() };
+        }
+        if says("domain is not running") {
+            return VmError::NotRunning { name, state: "shut off".into() };
+        }
+        if says("requested USB port") {
+            let port = after("requested USB port").parse().unwrap_or_default();
+            return VmError::NoPort { bus: after("on USB bus"), port, ports: None };
+        }
+        if says("Duplicate USB address") {
+            let port = after(" port").parse().unwrap_or_default();
+            let by = "another device".to_owned();
+            return VmError::PortTaken { bus: after("address bus"), port, by, free: Vec::new() };
+        }
+        if says("Missing USB bus") {
+            return VmError::NoBus { bus: after("Missing USB bus"), all: Vec::new() };
+        }
+        if says("speed mismatch") {
+            return VmError::Speed(last_line(text));
+        }
+        if says("is in use by driver") {
+            return VmError::Claimed(format!("the virtual machine {}", after("domain ")));
+        }
+        if says("no device found with alias") || says("device not found") || says("not found in domain") {
+            return VmError::NoDevice(OURS.to_owned());
+        }
+        if says("Did not find USB device")
+            || says("No such device")
+            || says("/dev/bus/usb") && says("No such file")
+        {
+            return VmError::PhoneGone(last_line(text));
+        }
+        if says("Permission denied")
+            || says("Operation not permitted")
+            || says("apparmor")
+            || says("AppArmor")
+        {
+            return VmError::Denied(last_line(text));
+        }
+        VmError::Refused(last_line(text))
+    }
+
+    /// All domains of this connection.
+    fn names(&self) -> Vec<String> {
+        match self.program.run(&["list", "--all", "--name"], None) {
+            Ok(Said::Done(text)) => {
+                text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn xml(held: &Held) -> Option<String> {
+        let (bus, device) = held.host?;
+        Some(hostdev(&HostdevSource::Address { bus, device }, None, true, Some(&held.id)))
+    }
+}
+
+impl Machine for Virsh {
+    fn look(&mut self) -> Result<Guest, VmError> {
+        let state = self.state()?;
+        let text = self.say(&["dumpxml", "--domain", &self.name], None)?;
+        let mut guest = domain::parse(&text).map_err(VmError::Refused)?;
+        guest.state = state;
+        Ok(guest)
+    }
+
+    fn attach(&mut self, device: &HostDevice, port: &GuestPort, guest_reset: bool) -> Result<Held, VmError> {
+        let held = Held { id: OURS.to_owned(), host: Some((device.bus, device.address)) };
+        let source = HostdevSource::Address { bus: device.bus, device: device.address };
+        let xml = hostdev(&source, Some(port), guest_reset, Some(OURS));
+        let words = ["attach-device", "--domain", &self.name, "--file", "/dev/stdin", "--live"];
+        self.say(&words, Some(&xml))?;
+        Ok(held)
+    }
+
+    fn detach(&mut self, held: &Held) -> Result<(), VmError> {
+        match Self::xml(held) {
+            Some(xml) => {
+                let words = ["detach-device", "--domain", &self.name, "--file", "/dev/stdin", "--live"];
+                self.say(&words, Some(&xml))?;
+            }
+            None => {
+                let words = ["detach-device-alias", "--domain", &self.name, "--alias", &held.id, "--live"];
+                self.say(&words, None)?;
+            }
+        }
+        // libvirt's yes may mean that it has asked the machine; the port is free when the domain says so.
+        let until = Instant::now() + LET_GO;
+        loop {
+            let text = self.say(&["dumpxml", "--domain", &self.name], None)?;
+            let guest = domain::parse(&text).map_err(VmError::Refused)?;
+            if !guest.ours().contains(held) {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                return Err(VmError::NoAnswer(LET_GO));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn check(&mut self) -> Result<(), VmError> {
+        if self.checked.elapsed() < CHECK {
+            return Ok(());
+        }
+        match self.state() {
+            Ok(state) if state == "shut off" || state == "crashed" => Err(VmError::Gone),
+            // A transient domain is forgotten when it is switched off.
+            Err(VmError::NoDomain { .. }) => Err(VmError::Gone),
+            Ok(_) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn words(&self, device: Option<&HostDevice>, port: &GuestPort, guest_reset: bool) -> [String; 2] {
+        let source = match device {
+            Some(device) => HostdevSource::Address { bus: device.bus, device: device.address },
+            None => HostdevSource::Unknown,
+        };
+        let xml = hostdev(&source, Some(port), guest_reset, Some(OURS));
+        let line = |verb| format!("{} {verb} {} FILE --live", self.program.words(), self.name);
+        [
+            format!("{}, FILE being\n{xml}", line("attach-device")),
+            format!("{}, with the same FILE", line("detach-device")),
+        ]
+    }
+}
+
+/// What of virsh's text says why.
+fn last_line(text: &str) -> String {
+    let lines =
+        text.lines().map(|line| line.trim().trim_start_matches("error: ")).filter(|line| !line.is_empty());
+    lines.last().unwrap_or("no reason given").to_owned()
+}
+
+/// How a description names the host's device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostdevSource {
+    /// By bus and address: this very appearance.
+    Address {
+        /// Number of the bus.
+        bus: u8,
+        /// Address on it.
+        device: u8,
+    },
+    /// By its ids: whatever shows them when it is attached.
+    Ids {
+        /// Vendor.
+        vid: u16,
+        /// Product.
+        pid: u16,
+    },
+    /// Not known yet: for texts that show what would be said.
+    Unknown,
+}
+
+/// libvirt's description of a USB device handed into a guest (formats.md section 9.2).
+pub fn hostdev(
+    source: &HostdevSource,
+    port: Option<&GuestPort>,
+    guest_reset: bool,
+    alias: Option<&str>,
+) -> String {
+    let mut xml = String::from("<hostdev mode='subsystem' type='usb' managed='yes'>\n");
+    let reset = if guest_reset { "" } else { " guestReset='off'" };
+    match source {
+        HostdevSource::Address { bus, device } => {
+            xml += &format!("  <source{reset}>\n    <address bus='{bus}' device='{device}'/>\n  </source>\n");
+        }
+        // Absent at a start of the guest: it is left out instead of keeping the guest from starting.
+        HostdevSource::Ids { vid, pid } => {
+            xml += &format!(
+                "  <source startupPolicy='optional'{reset}>\n    <vendor id='{vid:#06x}'/>\n    <product id='{pid:#06x}'/>\n  </source>\n"
+            );
+        }
+        HostdevSource::Unknown => {
+            xml += &format!("  <source{reset}>\n    <address bus='BUS' device='DEVICE'/>\n  </source>\n");
+        }
+    }
+    if let Some(alias) = alias {
+        xml += &format!("  <alias name='{alias}'/>\n");
+    }
+    if let Some(port) = port {
+        xml += &format!("  <address type='usb' bus='{}' port='{}'/>\n", port.bus, port.port);
+    }
+    xml + "</hostdev>\n"
+}
+
+#[cfg(all(test, unix))]
+mod tests;
