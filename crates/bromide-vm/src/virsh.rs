@@ -209,9 +209,8 @@ impl Machine for Virsh {
 
 /// What of virsh's text says why.
 fn last_line(text: &str) -> String {
-    let lines =
-        text.lines().map(|line| line.trim().trim_start_matches("error: ")).filter(|line| !line.is_empty());
-    lines.last().unwrap_or("no reason given").to_owned()
+    let mut lines = text.lines().map(|line| line.trim().trim_start_matches("error: "));
+    lines.rfind(|line| !line.is_empty()).unwrap_or("no reason given").to_owned()
 }
 
 /// How a description names the host's device.

@@ -73,6 +73,9 @@ pub(crate) enum Command {
     Setup(crate::cmd::setup::Setup),
     Devices(crate::cmd::devices::Devices),
     Watch(crate::cmd::watch::Watch),
+    /// Hand the phone to a virtual machine, for what only the vendor's tool can do
+    #[command(subcommand)]
+    Vm(crate::cmd::vm::Vm),
     /// What was said to phones in earlier runs: list, show, export, replay and remove the session logs
     #[command(subcommand)]
     Log(crate::cmd::log::LogCommand),

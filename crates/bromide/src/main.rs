@@ -69,6 +69,7 @@ fn run(command: Command, log: &LogOptions, front: &mut Front, cancel: &Cancel) -
         Command::Setup(command) => cmd::setup::setup(command, front),
         Command::Devices(args) => cmd::devices::devices(&args, front),
         Command::Watch(args) => cmd::watch::watch(&args, front, cancel),
+        Command::Vm(command) => cmd::vm::vm(command, front, cancel),
         Command::Log(command) => cmd::log::log(command, log, front, cancel),
         Command::Demo(args) => cmd::demo::demo(args, front, cancel),
         Command::Wireshark(command) => cmd::wireshark::wireshark(command, front),

@@ -18,5 +18,6 @@ pub(crate) mod read;
 pub(crate) mod resume;
 pub(crate) mod setup;
 pub(crate) mod verify;
+pub(crate) mod vm;
 pub(crate) mod watch;
 pub(crate) mod wireshark;

@@ -1,0 +1,98 @@
+//! `vm attach`: the phone follows into the guest by itself.
+
+use std::time::Instant;
+
+use bromide_link::Cancel;
+use bromide_proto::bus::Face;
+use bromide_vm::{Follower, GuestPort, Machine, VmError, Wish};
+use clap::Args;
+
+use super::{FaceArg, Guest, advice, plan, tell};
+use crate::cmd::devices::Place;
+use crate::front::Front;
+use crate::report::Failure;
+
+/// Hand the phone to a virtual machine, and follow it there through every mode
+///
+/// The vendor's tool in a Windows guest needs the phone at the same USB port each time, within the three seconds a
+/// preloader stays, and again when 0e8d:0003 becomes 0e8d:2001. Start this command first, then the tool in the guest,
+/// then plug in the phone. Each mode is put into the guest the moment it appears here, always at the same guest port,
+/// and taken out when it leaves. Ctrl-C takes the phone back. Each step is printed with its time.
+///
+/// What the tool in the guest says to the phone is its own business: Bromide only hands the phone over.
+///
+/// Examples:
+///
+///   bromide vm attach winxp --connect qemu:///system
+///
+///   bromide vm attach --qmp /tmp/qmp.sock --guest-port 3
+///
+///   bromide vm attach winxp --dry-run
+///
+/// docs/recipes/windows-guest.md tells the whole evening. Untested with real phones.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Attach {
+    #[command(flatten)]
+    pub(crate) guest: Guest,
+    /// The guest's USB port [default: the first free one]. Keep it from run to run: Windows looks for drivers again when a phone appears elsewhere
+    #[arg(long, value_name = "N")]
+    pub(crate) guest_port: Option<u32>,
+    /// The guest's USB bus: xhci.0 and the like with QEMU, a controller's index with libvirt [default: an xHCI's, else an EHCI's]
+    #[arg(long, value_name = "BUS")]
+    pub(crate) guest_bus: Option<String>,
+    /// The modes that go into the guest; others stay with this computer
+    #[arg(long, value_delimiter = ',', value_name = "FACES", default_value = "preloader,brom,da")]
+    pub(crate) faces: Vec<FaceArg>,
+    /// Only the phone at this port of this computer, like 1-4.2 (bromide devices lists them)
+    #[arg(long, value_name = "PORTCHAIN")]
+    pub(crate) port: Option<String>,
+    /// Let the guest's resets of its USB port reach the phone: a BootROM forgets what it was told then
+    #[arg(long)]
+    pub(crate) guest_reset: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+/// `bromide vm attach`: until Ctrl-C, which is how it is meant to end, or until the machine is switched off.
+pub(crate) fn attach(args: &Attach, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
+    let failed = |e: &VmError| advice::failure(e, &args.guest);
+    let mut machine = args.guest.machine()?;
+    let guest = machine.look().map_err(|e| failed(&e))?;
+    let port = guest.choose(args.guest_bus.as_deref(), args.guest_port).map_err(|e| failed(&e))?;
+    let faces: Vec<Face> = args.faces.iter().map(|face| face.face()).collect();
+    let places = args.place.places();
+    let wish = Wish { places, port: args.port.clone(), faces, guest_reset: args.guest_reset };
+    if args.dry_run {
+        return plan::show(machine.as_ref(), &port, &wish, front);
+    }
+    let name = guest.name.as_deref().or(args.guest.domain.as_deref()).unwrap_or("the virtual machine");
+    tell::waiting(front, name, &guest.state, &port);
+    follow(machine.as_mut(), port, wish, front, cancel).map_err(|e| failed(&e))
+}
+
+fn follow(
+    machine: &mut dyn Machine,
+    port: GuestPort,
+    wish: Wish,
+    front: &mut Front,
+    cancel: &Cancel,
+) -> Result<(), VmError> {
+    let start = Instant::now();
+    let followed = Follower::new(machine, port, wish).follow(cancel, &mut |event| {
+        if !tell::event(event, start.elapsed(), front) {
+            cancel.set(); // nobody reads any more
+        }
+    });
+    match followed {
+        // The user shuts Windows down when he is done.
+        Err(VmError::Gone) => {
+            front.say("The virtual machine has been switched off; the phone is this computer's again.");
+            Ok(())
+        }
+        other => other,
+    }
+}
