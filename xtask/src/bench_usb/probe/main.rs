@@ -5,6 +5,9 @@
 //! * `hold-tty PATH`, `hold-usb VID:PID`: another program that holds the phone. Says `held`, then sleeps.
 //! * `source [BYTES..]`: a device on the virtual host controller that sends as fast as it is asked, in transfers of
 //!   these lengths again and again, or as long as the requests.
+//! * `faces LIST [TIMES]`: a phone that shows one face after the other at one port and says nothing, as
+//!   `2000:700,gap:300,0003:*` (milliseconds, or until killed). A line `FACE PID SECONDS` when it attaches one,
+//!   `GONE PID SECONDS` when it takes one off.
 //! * `drain BYTES REQUEST DEPTH`: reads so much from that device with so many requests of that size queued.
 
 #[cfg(target_os = "linux")]
@@ -12,11 +15,19 @@ mod drain;
 #[cfg(target_os = "linux")]
 mod events;
 #[cfg(target_os = "linux")]
+mod faces;
+#[cfg(target_os = "linux")]
 mod hold;
 #[cfg(target_os = "linux")]
 mod source;
+#[cfg(target_os = "linux")]
+mod vhci;
 
 use std::process::ExitCode;
+
+#[cfg(target_os = "linux")]
+const USAGE: &str = "usage: events FILE | hold-tty PATH | hold-usb VID:PID | source [BYTES..] | \
+                     faces LIST [TIMES] | drain BYTES REQUEST DEPTH";
 
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
@@ -27,11 +38,10 @@ fn main() -> ExitCode {
         ["hold-tty", path] => hold::tty(path),
         ["hold-usb", id] => hold::usb(id),
         ["source", borders @ ..] => source::source(borders),
+        ["faces", list] => faces::faces(list, "1"),
+        ["faces", list, times] => faces::faces(list, times),
         ["drain", bytes, request, depth] => drain::drain(bytes, request, depth),
-        _ => {
-            Err("usage: events FILE | hold-tty PATH | hold-usb VID:PID | source [BYTES..] | drain BYTES REQUEST DEPTH"
-                .into())
-        }
+        _ => Err(USAGE.into()),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

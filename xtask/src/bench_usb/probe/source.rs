@@ -1,28 +1,14 @@
 //! A device that sends as fast as it is asked, on the kernel's virtual host controller.
-//!
-//! The USB/IP messages (big endian, 48-byte head) are those of the kernel's own description
-//! (`Documentation/usb/usbip_protocol.rst`), the attach line that of `vhci_sysfs.c` as seen in its status file.
 
-use std::fs;
 use std::io::{self, BufReader, Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
+
+use super::vhci::{self, HEAD, LONGEST, STALL, SUBMIT, SUBMITTED, UNLINK, UNLINKED, message};
 
 /// An id that no phone has.
 pub(crate) const ID: &str = "1209:0001";
 /// Its bulk endpoint.
 pub(crate) const IN: u8 = 0x81;
 
-const CONTROLLER: &str = "/sys/devices/platform/vhci_hcd.0";
-const HEAD: usize = 48;
-const SUBMIT: u32 = 1;
-const UNLINK: u32 = 2;
-const SUBMITTED: u32 = 3;
-const UNLINKED: u32 = 4;
-const STALL: i32 = -32;
-const HIGH_SPEED: u32 = 3;
-/// Longest answer the kernel would ask for at once.
-const LONGEST: usize = 4 << 20;
 /// Answers gathered for one write.
 const BATCH: usize = 512 << 10;
 
@@ -42,12 +28,7 @@ pub(crate) fn source(borders: &[&str]) -> Result<(), String> {
     let borders: Option<Vec<usize>> = borders.iter().map(number).collect();
     let borders = borders.ok_or("borders are numbers of bytes")?;
     let failed = |e: io::Error| e.to_string();
-    let (ours, theirs) = UnixStream::pair().map_err(failed)?;
-    let status = fs::read_to_string(format!("{CONTROLLER}/status")).map_err(failed)?;
-    let port = free(&status).ok_or("no free port")?;
-    let line = format!("{port} {} {} {HIGH_SPEED}", theirs.as_raw_fd(), 0x1_0002);
-    fs::write(format!("{CONTROLLER}/attach"), line).map_err(failed)?;
-    drop(theirs);
+    let (ours, _) = vhci::attach(None, vhci::HIGH_SPEED)?;
     println!("attached");
     let mut source = Source { bytes: vec![0x5a; LONGEST], borders, turn: 0, out: Vec::new() };
     let mut requests = BufReader::with_capacity(64 << 10, &ours);
@@ -63,15 +44,6 @@ pub(crate) fn source(borders: &[&str]) -> Result<(), String> {
     Ok(())
 }
 
-/// A row is `hub port state ...`; state 004 is free.
-fn free(status: &str) -> Option<&str> {
-    let rows = status.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
-    rows.into_iter().find_map(|row| match row.as_slice() {
-        ["hs", port, "004", ..] => Some(*port),
-        _ => None,
-    })
-}
-
 struct Source {
     bytes: Vec<u8>,
     borders: Vec<usize>,
@@ -83,10 +55,7 @@ struct Source {
 
 impl Source {
     fn answer(&mut self, requests: &mut impl Read, head: &[u8; HEAD]) -> Result<(), String> {
-        let field = |at: usize| {
-            let field = head.get(at..at + 4).and_then(|b| b.try_into().ok());
-            field.map_or(0, u32::from_be_bytes)
-        };
+        let field = |at| vhci::field(head, at);
         let (command, sequence, inward, endpoint) = (field(0), field(4), field(12) == 1, field(16));
         let length = (field(24) as usize).min(LONGEST);
         match command {
@@ -127,22 +96,9 @@ fn next(borders: &[usize], turn: &mut usize) -> usize {
     length.copied().unwrap_or(LONGEST)
 }
 
-fn message(command: u32, sequence: u32, status: i32, length: usize) -> Vec<u8> {
-    let words = [command, sequence, 0, 0, 0, status.cast_unsigned(), length as u32, 0, 0, 0, 0, 0];
-    words.iter().flat_map(|word| word.to_be_bytes()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_free_high_speed_port_is_taken() {
-        let status = "hub port sta spd dev      sockfd local_busid\nhs  0000 006 003 00010002 000005 1-1\n\
-                      hs  0001 004 000 00000000 000000 0-0\nss  0008 004 000 00000000 000000 0-0\n";
-        assert_eq!(free(status), Some("0001"));
-        assert_eq!(free("hub port sta\n"), None);
-    }
 
     #[test]
     fn transfers_end_at_the_borders_again_and_again() {
