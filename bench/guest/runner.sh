@@ -13,7 +13,7 @@ while read -r name limit; do
     kill "$late"
     dmesg > "/tmp/$name/kernel"
     # Nothing of a job outlives it: programs, phones, processes of udev.
-    for left in bromide bench-probe systemd-udevd dd; do killall -9 "$left" 2> /dev/null; done
+    for left in bromide bench-probe systemd-udevd dd qemu-system-x86_64 libvirtd; do killall -9 "$left" 2> /dev/null; done
     rm -rf /run/udev
     if grep -E 'BUG:|Oops|general protection|blocked for more than' "/tmp/$name/kernel" > "/tmp/$name/complaints"; then
         sed 's/^/FAIL the kernel: /' "/tmp/$name/complaints" >> "/mnt/results/$name.log"

@@ -14,10 +14,12 @@ const VENDOR: &str = "0x0e8d";
 
 /// Lines in the manner of a job: `PASS`, `FAIL`, `FIGURE`.
 pub(crate) fn check(what: After, folder: &Path) -> String {
-    let lines = capture(folder).and_then(|events| match what {
-        After::Faces => faces(&events, folder),
-        After::Arrival => arrival(&events, folder),
-    });
+    let lines = match what {
+        After::Faces => capture(folder).and_then(|events| faces(&events, folder)),
+        After::Arrival => capture(folder).and_then(|events| arrival(&events, folder)),
+        After::Handover => handover(folder),
+        After::Takeover => takeover(folder),
+    };
     lines.unwrap_or_else(|what| format!("FAIL {what}\n"))
 }
 
@@ -56,42 +58,99 @@ fn in_order(shown: &str) -> String {
 
 /// From the kernel's `add` event of each plug-in to the first byte a program sends to that device.
 fn arrival(events: &[Event], folder: &Path) -> Result<String, String> {
-    let log = fs::read_to_string(folder.join("events.txt")).map_err(|e| format!("events.txt: {e}"))?;
+    let log = text(folder, "events.txt")?;
     let adds: Vec<_> = log.lines().filter_map(add).collect();
+    let first = |from: Duration, until: Duration, device| {
+        let mut sent = events.iter().filter(|e| e.sends() && e.device() == device).map(Event::at);
+        sent.find(|at| (from..until).contains(at))
+    };
+    Ok(distribution(
+        "from the kernel's event to the first handshake byte",
+        "plug-ins",
+        "a first byte",
+        &adds,
+        first,
+    ))
+}
+
+/// From the kernel's `add` event of each face to the moment `bromide vm attach` says that the guest has it.
+fn handover(folder: &Path) -> Result<String, String> {
+    let (log, followed) = (text(folder, "events.txt")?, text(folder, "follow.json")?);
+    let adds: Vec<_> = log.lines().filter_map(add).collect();
+    let attached: Vec<_> = followed.lines().filter_map(attached).collect();
+    let first = |from, until, _| attached.iter().copied().find(|at| (from..until).contains(at));
+    let what = "from the kernel's event to the guest having the phone, `bromide vm attach`";
+    Ok(distribution(what, "faces", "in the guest", &adds, first))
+}
+
+/// From the kernel's `add` event to its driver being taken off by QEMU's own matching.
+fn takeover(folder: &Path) -> Result<String, String> {
+    let log = text(folder, "events.txt")?;
+    let adds: Vec<_> = log.lines().filter_map(add).collect();
+    let unbound: Vec<_> = log.lines().filter(|l| l.contains(" unbound e8d/")).filter_map(time).collect();
+    let first = |from, until, _| unbound.iter().copied().find(|at| (from..until).contains(at));
+    let what = "from the kernel's event to QEMU's own matching (`vendorid=`) having the phone";
+    Ok(distribution(what, "faces", "taken", &adds, first))
+}
+
+fn text(folder: &Path, name: &str) -> Result<String, String> {
+    fs::read_to_string(folder.join(name)).map_err(|e| format!("{name}: {e}"))
+}
+
+/// An appearance of a phone: when, and where.
+type Appearance = (Duration, (u32, u32));
+
+/// How long after each appearance something came first: a verdict, and a figure.
+fn distribution(
+    what: &str,
+    of: &str,
+    came: &str,
+    adds: &[Appearance],
+    first: impl Fn(Duration, Duration, (u32, u32)) -> Option<Duration>,
+) -> String {
     let mut took = Vec::new();
     for (number, (at, device)) in adds.iter().enumerate() {
         let until = adds.get(number + 1).map_or(Duration::MAX, |next| next.0);
-        let sent =
-            events.iter().find(|e| e.sends() && e.device() == *device && (*at..until).contains(&e.at()));
-        took.extend(sent.map(|e| e.at() - *at));
+        took.extend(first(*at, until, *device).map(|then| then - *at));
     }
     took.sort();
     let part = |share: usize| {
         let at = (took.len() * share / 100).min(took.len().saturating_sub(1));
         took.get(at).map_or(f64::NAN, |t| t.as_secs_f64() * 1e3)
     };
-    let (plugs, answered) = (adds.len(), took.len());
-    let word = if plugs > 0 && answered == plugs { "PASS" } else { "FAIL" };
-    Ok(format!(
-        "{word} a first byte for {answered} of {plugs} plug-ins\n\
-         FIGURE from the kernel's event to the first handshake byte, {plugs} plug-ins | median {:.1} ms | \
-         10 %: {:.1} ms, 90 %: {:.1} ms, slowest: {:.1} ms | \n",
+    let (all, answered) = (adds.len(), took.len());
+    let word = if all > 0 && answered == all { "PASS" } else { "FAIL" };
+    format!(
+        "{word} {came}: {answered} of {all} {of}\n\
+         FIGURE {what}, {all} {of} | median {:.1} ms | 10 %: {:.1} ms, 90 %: {:.1} ms, slowest: {:.1} ms | \n",
         part(50),
         part(10),
         part(90),
         part(100)
-    ))
+    )
+}
+
+/// When `bromide vm attach` says, in a line for programs, that the guest has the phone.
+fn attached(line: &str) -> Option<Duration> {
+    line.contains("\"event\":\"attached\"").then_some(())?;
+    let (_, rest) = line.split_once("\"clock\":")?;
+    let end = rest.find([',', '}'])?;
+    rest.get(..end)?.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
 }
 
 /// `SECONDS add e8d/2000/100 BUS DEVICE`: a phone.
-fn add(line: &str) -> Option<(Duration, (u32, u32))> {
+fn add(line: &str) -> Option<Appearance> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let [at, "add", product, bus, device] = words.as_slice() else { return None };
+    let [_, "add", product, bus, device] = words.as_slice() else { return None };
     product.starts_with("e8d/").then_some(())?;
-    let (seconds, micros) = at.split_once('.')?;
-    let at = Duration::from_secs(seconds.parse().ok()?) + Duration::from_micros(micros.parse().ok()?);
     // With leading zeros in the event, without in usbmon's head.
-    Some((at, (bus.parse().ok()?, device.parse().ok()?)))
+    Some((time(line)?, (bus.parse().ok()?, device.parse().ok()?)))
+}
+
+/// The seconds, to the microsecond, that a line begins with.
+fn time(line: &str) -> Option<Duration> {
+    let (seconds, micros) = line.split_whitespace().next()?.split_once('.')?;
+    Some(Duration::from_secs(seconds.parse().ok()?) + Duration::from_micros(micros.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -102,6 +161,26 @@ mod tests {
     fn faces_are_told_in_order_without_repetition() {
         let shown = "0x1d6b\t0x0002\n0x0e8d\t0x0003\n0x0e8d\t0x0003\n0x0e8d\t0x2001\n0x0e8d\t0x0003\n";
         assert_eq!(in_order(shown), "0003 2001 0003");
+    }
+
+    #[test]
+    fn only_the_line_that_says_attached_is_the_guest_having_it() {
+        let line = r#"{"at_ms":12,"clock":1700000000.25,"event":"attached","face":"bootrom"}"#;
+        assert_eq!(attached(line), Some(Duration::from_millis(1_700_000_000_250)));
+        assert_eq!(attached(&line.replace("attached", "came")), None);
+    }
+
+    #[test]
+    fn one_appearance_without_an_answer_fails_it() {
+        let adds = [(Duration::from_secs(1), (1, 2)), (Duration::from_secs(3), (1, 3))];
+        let all = |from: Duration, _, _| Some(from + Duration::from_millis(50));
+        assert!(
+            distribution("w", "faces", "x", &adds, all)
+                .starts_with("PASS x: 2 of 2 faces\nFIGURE w, 2 faces | median 50.0 ms")
+        );
+        let one = |from: Duration, _, _| (from < Duration::from_secs(2)).then_some(from);
+        assert!(distribution("w", "faces", "x", &adds, one).starts_with("FAIL"));
+        assert!(distribution("w", "faces", "x", &[], all).starts_with("FAIL"));
     }
 
     #[test]

@@ -16,6 +16,9 @@ use super::outcome::{self, Outcome, Verdict};
 const BOOT: Duration = Duration::from_secs(90);
 /// What the guest's own limit may be late by.
 const GRACE: Duration = Duration::from_secs(15);
+/// The machine's own file system, for jobs that use programs of it.
+const ROOT: [&str; 2] =
+    ["-virtfs", "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap"];
 const POLL: Duration = Duration::from_millis(50);
 
 /// The bench with everything built.
@@ -55,7 +58,10 @@ impl Bench {
             Some(keys) => Some(self.phone(keys, &socket)?),
             None => None,
         };
-        let more = if outside.is_some() { redirection(&socket) } else { Vec::new() };
+        let mut more = if outside.is_some() { redirection(&socket) } else { Vec::new() };
+        if jobs.iter().any(|job| job.root) {
+            more.extend(ROOT.map(str::to_owned));
+        }
         let mut running = self.guest.boot("/mnt/runner.sh", &console, &more)?;
         let mut outcomes = Vec::new();
         for job in jobs {

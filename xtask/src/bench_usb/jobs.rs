@@ -3,8 +3,9 @@
 //! A head is lines `# KEY: VALUE` before the first line that is no comment. Keys: `shows` (one line, required),
 //! `limit` (seconds of the machine's clock, required), `boot` (`plain`, the default, or `redirected`: the phone runs
 //! outside the guest, on an emulated xHCI), `phone` (its `--with` keys then), `full` (`only`: long runs only),
-//! `waiting` (what the tree lacks: the job is listed and not run), `after` (a check on the machine: `faces`,
-//! `arrival`).
+//! `waiting` (what the tree lacks: the job is listed and not run), `root` (`yes`: the file system of the machine is offered to
+//! the guest, read-only, for its QEMU), `needs` (`libvirt`: that has to be installed), `after` (a check on the machine:
+//! `faces`, `arrival`, `handover`, `takeover`).
 
 use std::fs;
 use std::path::Path;
@@ -28,6 +29,8 @@ pub(crate) struct Job {
     pub(crate) boot: Boot,
     pub(crate) phone: String,
     pub(crate) only_full: bool,
+    pub(crate) root: bool,
+    pub(crate) libvirt: bool,
     pub(crate) waiting: Option<String>,
     pub(crate) after: Option<After>,
 }
@@ -39,6 +42,10 @@ pub(crate) enum After {
     Faces,
     /// The time from the kernel's event to the first byte sent, over all plug-ins of the job.
     Arrival,
+    /// The time from the kernel's event to the guest of a virtual machine having the phone, by `bromide vm attach`.
+    Handover,
+    /// The same by QEMU's own matching: until the kernel's driver is taken off.
+    Takeover,
 }
 
 impl Job {
@@ -51,6 +58,8 @@ impl Job {
             boot: Boot::Plain,
             phone: String::new(),
             only_full: false,
+            root: false,
+            libvirt: false,
             waiting: None,
             after: None,
         };
@@ -66,10 +75,14 @@ impl Job {
                 ("boot", "redirected") => job.boot = Boot::Redirected,
                 ("phone", value) => job.phone = value.into(),
                 ("full", "only") => job.only_full = true,
+                ("root", "yes") => job.root = true,
+                ("needs", "libvirt") => job.libvirt = true,
                 ("waiting", value) => job.waiting = Some(value.into()),
                 ("after", "faces") => job.after = Some(After::Faces),
                 ("after", "arrival") => job.after = Some(After::Arrival),
-                ("boot" | "full" | "after", value) => {
+                ("after", "handover") => job.after = Some(After::Handover),
+                ("after", "takeover") => job.after = Some(After::Takeover),
+                ("boot" | "full" | "after" | "root" | "needs", value) => {
                     return Err(wrong(&format!("{key}: {value} is unknown")));
                 }
                 _ => {}

@@ -68,6 +68,9 @@ pub(crate) fn bench_usb(options: &[&str]) -> Result<(), String> {
     let (chosen, mut outcomes) = choose(all, &wish)?;
     let begun = Instant::now();
     tools::ready(may_install(wish.install))?;
+    if chosen.iter().any(|job| job.libvirt) {
+        tools::libvirt(may_install(wish.install))?;
+    }
     let work = target_dir().join("bench-usb");
     let bench = build(&work, wish.full)?;
     println!(

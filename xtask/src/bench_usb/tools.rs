@@ -19,6 +19,15 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("udevadm", "udev"),
 ];
 
+/// What jobs with libvirt need besides.
+const LIBVIRT: [(&str, &str); 2] = [("libvirtd", "libvirt-daemon-system"), ("virsh", "libvirt-clients")];
+
+/// Sees to it that libvirt is there.
+pub(crate) fn libvirt(install: bool) -> Result<(), String> {
+    let missing = LIBVIRT.iter().filter(|(program, _)| find(program).is_none());
+    packages(&missing.map(|(_, package)| *package).collect::<Vec<_>>(), install)
+}
+
 /// Sees to it that everything is there: `install` allows the package manager to be called.
 pub(crate) fn ready(install: bool) -> Result<(), String> {
     packages(&missing(), install)?;

@@ -18,6 +18,7 @@ mod image_chips;
 mod images;
 mod interrupted;
 mod logs;
+mod machines;
 mod maps;
 mod mount;
 mod output;

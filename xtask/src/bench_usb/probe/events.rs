@@ -22,6 +22,13 @@ pub(crate) fn events(file: &str) -> Result<(), String> {
         let now = clock_gettime(ClockId::Realtime);
         let text = String::from_utf8_lossy(message.get(..length).unwrap_or_default()).into_owned();
         let field = |key: &str| text.split('\0').find_map(|f| f.strip_prefix(key)).unwrap_or("-");
+        // A driver that is taken off an interface: QEMU, or whoever opens the phone.
+        let unbound = field("DEVTYPE=") == "usb_interface" && field("ACTION=") == "unbind";
+        if unbound {
+            let product = field("PRODUCT=");
+            writeln!(out, "{}.{:06} unbound {product} - -", now.tv_sec, now.tv_nsec / 1000)
+                .map_err(|e| format!("{file}: {e}"))?;
+        }
         if field("DEVTYPE=") == "usb_device" {
             let (action, product) = (field("ACTION="), field("PRODUCT="));
             let (bus, device) = (field("BUSNUM="), field("DEVNUM="));

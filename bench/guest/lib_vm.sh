@@ -1,0 +1,38 @@
+# What jobs with a virtual machine share. The inner machine is the QEMU of the machine that booted this guest, its file
+# system at /host, read-only. Its processor never runs (-S): what counts is what is on its USB.
+export NO_COLOR=1
+host_root() {
+    [ -e /host/usr ] && return
+    mkdir -p /host
+    mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,ro,cache=loose root /host || { fail "no /host"; exit 1; }
+    for folder in proc sys dev; do mount -o bind "/$folder" "/host/$folder"; done
+    for folder in tmp run root var/lib/libvirt var/log/libvirt var/cache/libvirt etc/libvirt; do
+        [ -d "/host/$folder" ] && mount -t tmpfs none "/host/$folder"
+    done
+    mkdir -p /host/run/lock
+}
+in_host() { chroot /host /usr/bin/env PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C "$@"; }
+# machine WORDS..: a paused QEMU with a QMP socket and its monitor at port 4444.
+QMP=/host/run/qmp.sock
+machine() {
+    host_root
+    in_host qemu-system-x86_64 -name bench -accel tcg -M pc -m 64 -nodefaults -display none -S "$@" \
+        -qmp unix:/run/qmp.sock,server=on,wait=off -monitor tcp:127.0.0.1:4444,server=on,wait=off \
+        -daemonize -pidfile /run/qemu.pid || { fail "no inner machine"; exit 1; }
+}
+xhci() { machine -device qemu-xhci,id=xhci,p2=8,p3=8 "$@"; }
+machine_off() { kill "$(cat /host/run/qemu.pid)" 2> /dev/null; until_true 10 eval '! pidof qemu-system-x86_64 > /dev/null'; }
+# monitor COMMAND: what QEMU's own monitor answers.
+monitor() { { echo "$1"; sleep 0.2; } | nc -w 2 127.0.0.1 4444 | tr -d '\r'; }
+guest_usb() { monitor 'info usb' | grep -a 'Product'; }
+# in_guest PID PORT: QEMU itself says that this face is at this port of the guest.
+in_guest() { guest_usb | grep -qa "Port $2, .*Product Phone $1"; }
+guest_is_empty() { ! guest_usb | grep -qa 'Phone'; }
+# Drivers of the phone's interfaces on this side.
+drivers() { for link in /sys/bus/usb/devices/*:*/driver; do case "$link" in */usb*) ;; *) readlink "$link" | sed 's|.*/||' ;; esac; done | sort -u; }
+acm_has_it() { [ "$(drivers | grep -v '^hub$')" = cdc_acm ]; }
+# follow WORDS..: bromide vm attach; its process is $follower.
+follow() { bromide vm attach "$@" --json > "$OUT/follow.json" 2> follow.log & follower=$!; until_true 20 grep -q '"waiting"' "$OUT/follow.json"; }
+# interrupted: Ctrl-C, and its exit code in $code.
+interrupted() { kill -INT "$follower"; wait "$follower"; code=$?; }
+told() { grep -c "\"event\":\"$1\"" "$OUT/follow.json"; }

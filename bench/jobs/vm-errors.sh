@@ -1,0 +1,48 @@
+# shows: what hinders a phone on its way into a guest is told in words: port taken, no controller, no rights, held, too late
+# limit: 120
+# root: yes
+. /mnt/lib.sh
+. /mnt/lib_vm.sh
+try() { bromide vm attach --qmp $QMP "$@" > try.log 2>&1; code=$?; tail -3 try.log; }
+xhci -device usb-tablet,bus=xhci.0,port=2
+try --guest-port 2
+check "a port that is taken" test $code = 2
+says 'taken by usb-tablet.*vm/port-taken' try.log "it says by what"
+says 'free: 1, 3, 4' try.log "and which are free"
+try --guest-port 9; says 'ports 1 to 8' try.log "a port that does not exist"
+try --guest-bus usb.7; says 'there are xhci.0' try.log "a bus that does not exist"
+# The only place at the socket is taken.
+bromide vm attach --qmp $QMP > first.log 2>&1 & follower=$!
+until_true 10 grep -q Waiting first.log
+try; says 'one program at a time' try.log "a socket that is in use"
+bench-probe faces '0003:*' > faces.log & phone=$!
+until_true 10 in_guest 0003 1
+kill -INT $follower; wait $follower
+unplug $phone
+# Another program has the phone.
+bench-probe faces '0003:*' > faces.log & phone=$!
+until_true 10 there 0003
+until_true 3 acm_has_it
+bench-probe hold-usb 0e8d:0003 > hold.log 2>&1 & holder=$!
+until_true 5 grep -q held hold.log
+timeout -s INT 3 bromide vm attach --qmp $QMP > held.log 2>&1
+says 'in use by bench-probe \(process [0-9]+\).*vm/claimed' held.log "a phone that another program holds: which one"
+check "it is not in the guest" guest_is_empty
+kill $holder; wait $holder 2> /dev/null
+machine_off
+# A machine whose user may not open the phone.
+host_root
+in_host setpriv --reuid 1000 --clear-groups qemu-system-x86_64 -accel tcg -M pc -m 64 -nodefaults -display none -S \
+    -device qemu-xhci,id=xhci -qmp unix:/tmp/user.sock,server=on,wait=off -daemonize || fail "no machine of a user"
+timeout -s INT 5 bromide vm attach --qmp /host/tmp/user.sock > denied.log 2>&1
+says 'may not open the phone.*vm/denied' denied.log "no rights"
+says 'setup linux|dynamic_ownership' denied.log "it says what to do"
+cat denied.log
+killall -9 qemu-system-x86_64; until_true 5 eval '! pidof qemu-system-x86_64 > /dev/null'
+unplug $phone
+machine
+try; says 'no USB controller.*vm/no-controller' try.log "a machine without USB"
+says 'qemu-xhci' try.log "it says how to give it one"
+machine_off
+try; says 'vm/no-socket' try.log "no machine at all"
+check "no panic" eval '! grep -l panicked *.log'
