@@ -12,27 +12,39 @@ host_root() {
     mkdir -p /host/run/lock
 }
 in_host() { chroot /host /usr/bin/env PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C "$@"; }
-# machine WORDS..: a paused QEMU with a QMP socket and its monitor at port 4444.
+# within SECONDS COMMAND..: tries again and again; unlike until_true it counts what the tries take.
+within() {
+    by=$(($(cut -d. -f1 /proc/uptime) + $1)); shift
+    while ! "$@" 2> /dev/null; do
+        [ "$(cut -d. -f1 /proc/uptime)" -lt $by ] || return 1
+        sleep 0.1
+    done
+}
+# machine WORDS..: a paused QEMU with a QMP socket and monitors at ports 4444 and 4445.
 QMP=/host/run/qmp.sock
 machine() {
     host_root
     in_host qemu-system-x86_64 -name bench -accel tcg -M pc -m 64 -nodefaults -display none -S "$@" \
         -qmp unix:/run/qmp.sock,server=on,wait=off -monitor tcp:127.0.0.1:4444,server=on,wait=off \
-        -daemonize -pidfile /run/qemu.pid || { fail "no inner machine"; exit 1; }
+        -monitor tcp:127.0.0.1:4445,server=on,wait=off -daemonize -pidfile /run/qemu.pid || { fail "no inner machine"; exit 1; }
+    # What QEMU itself says of its USB, again and again.
+    (while sleep 0.2; do echo 'info usb'; done) | nc 127.0.0.1 4445 > usb.log 2> /dev/null &
 }
 xhci() { machine -device qemu-xhci,id=xhci,p2=8,p3=8 "$@"; }
-machine_off() { kill "$(cat /host/run/qemu.pid)" 2> /dev/null; until_true 10 eval '! pidof qemu-system-x86_64 > /dev/null'; }
+machine_off() { kill "$(cat /host/run/qemu.pid)" 2> /dev/null; within 10 eval '! pidof qemu-system-x86_64 > /dev/null'; }
 # monitor COMMAND: what QEMU's own monitor answers.
-monitor() { { echo "$1"; sleep 0.2; } | nc -w 2 127.0.0.1 4444 | tr -d '\r'; }
+monitor() { { echo "$1"; sleep 0.2; } | timeout 5 nc 127.0.0.1 4444 | tr -d '\r'; }
 guest_usb() { monitor 'info usb' | grep -a 'Product'; }
 # in_guest PID PORT: QEMU itself says that this face is at this port of the guest.
 in_guest() { guest_usb | grep -qa "Port $2, .*Product Phone $1"; }
 guest_is_empty() { ! guest_usb | grep -qa 'Phone'; }
+# parade FILE: guest ports and faces in the order in which QEMU said it had them.
+parade() { grep -ao 'Port [0-9.]*, .*Product Phone [0-9]*' "$1" | sed 's/Port \([0-9.]*\),.*Phone /\1:/' | uniq | tr '\n' ' ' | sed 's/ $//'; }
 # Drivers of the phone's interfaces on this side.
-drivers() { for link in /sys/bus/usb/devices/*:*/driver; do case "$link" in */usb*) ;; *) readlink "$link" | sed 's|.*/||' ;; esac; done | sort -u; }
-acm_has_it() { [ "$(drivers | grep -v '^hub$')" = cdc_acm ]; }
+drivers() { for link in /sys/bus/usb/devices/*:*/driver; do readlink "$link" | sed 's|.*/||'; done | grep -vx hub | sort -u; }
+acm_has_it() { [ "$(drivers)" = cdc_acm ]; }
 # follow WORDS..: bromide vm attach; its process is $follower.
-follow() { bromide vm attach "$@" --json > "$OUT/follow.json" 2> follow.log & follower=$!; until_true 20 grep -q '"waiting"' "$OUT/follow.json"; }
+follow() { bromide vm attach "$@" --json > "$OUT/follow.json" 2> follow.log & follower=$!; within 20 grep -q '"waiting"' "$OUT/follow.json"; }
 # interrupted: Ctrl-C, and its exit code in $code.
 interrupted() { kill -INT "$follower"; wait "$follower"; code=$?; }
 told() { grep -c "\"event\":\"$1\"" "$OUT/follow.json"; }

@@ -10,13 +10,13 @@ follow --qmp $QMP --guest-port 3
 for cycle in $(seq 10); do
     bench-probe faces '2000:1200,gap:300,0003:1200,gap:300,2001:1200' 1 > faces.log; code=$?
     [ $code = 0 ] || fail "cycle $cycle: the phone: $code"
-    until_true 5 guest_is_empty || fail "cycle $cycle: left in the guest: $(guest_usb)"
+    within 5 guest_is_empty || fail "cycle $cycle: left in the guest: $(guest_usb)"
 done
 check "thirty faces came in: $(told attached)" test "$(told attached)" = 30
 check "thirty went out: $(told detached)" test "$(told detached)" = 30
 check "none was missed or refused" test "$(told missed).$(told not-attached)" = 0.0
 bench-probe faces '0003:*' > faces.log & phone=$!
-check "it is in the guest" until_true 15 in_guest 0003 3
+check "it is in the guest" within 15 in_guest 0003 3
 # The other end: not by Ctrl-C, but killed. The next run takes out what is left.
 kill -9 $follower; wait $follower
 check "a killed run leaves the phone in the guest" in_guest 0003 3
@@ -27,7 +27,7 @@ bromide vm detach --qmp $QMP > detach.log 2>&1; code=$?
 cat detach.log
 check "detach takes it out" test $code = 0
 check "nothing is left in the guest" guest_is_empty
-check "cdc_acm has it again" until_true 3 acm_has_it
+check "cdc_acm has it again" within 3 acm_has_it
 kill $events
 unplug $phone
 check "no process is left" eval '! pidof bromide > /dev/null'

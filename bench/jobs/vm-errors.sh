@@ -13,18 +13,18 @@ try --guest-port 9; says 'ports 1 to 8' try.log "a port that does not exist"
 try --guest-bus usb.7; says 'there are xhci.0' try.log "a bus that does not exist"
 # The only place at the socket is taken.
 bromide vm attach --qmp $QMP > first.log 2>&1 & follower=$!
-until_true 10 grep -q Waiting first.log
+within 10 grep -q Waiting first.log
 try; says 'one program at a time' try.log "a socket that is in use"
 bench-probe faces '0003:*' > faces.log & phone=$!
-until_true 10 in_guest 0003 1
+within 10 in_guest 0003 1
 kill -INT $follower; wait $follower
 unplug $phone
 # Another program has the phone.
 bench-probe faces '0003:*' > faces.log & phone=$!
-until_true 10 there 0003
-until_true 3 acm_has_it
+within 10 there 0003
+within 3 acm_has_it
 bench-probe hold-usb 0e8d:0003 > hold.log 2>&1 & holder=$!
-until_true 5 grep -q held hold.log
+within 5 grep -q held hold.log
 timeout -s INT 3 bromide vm attach --qmp $QMP > held.log 2>&1
 says 'in use by bench-probe \(process [0-9]+\).*vm/claimed' held.log "a phone that another program holds: which one"
 check "it is not in the guest" guest_is_empty
@@ -38,7 +38,7 @@ timeout -s INT 5 bromide vm attach --qmp /host/tmp/user.sock > denied.log 2>&1
 says 'may not open the phone.*vm/denied' denied.log "no rights"
 says 'setup linux|dynamic_ownership' denied.log "it says what to do"
 cat denied.log
-killall -9 qemu-system-x86_64; until_true 5 eval '! pidof qemu-system-x86_64 > /dev/null'
+killall -9 qemu-system-x86_64; within 5 eval '! pidof qemu-system-x86_64 > /dev/null'
 unplug $phone
 machine
 try; says 'no USB controller.*vm/no-controller' try.log "a machine without USB"

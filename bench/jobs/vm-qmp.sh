@@ -10,15 +10,15 @@ bromide vm attach --qmp $QMP --guest-port 3 --dry-run > plan.log 2>&1
 says '"hostdevice":"/dev/bus/usb/BBB/DDD"' plan.log "a dry run shows what would be said"
 check "and says nothing" guest_is_empty
 follow --qmp $QMP --guest-port 3
-bench-probe faces '2000:2000,gap:300,0003:2000,gap:300,2001:2000,gap:300,0003:2000,gap:300,2000:2000,gap:300,0003:*' > faces.log & phone=$!
-for face in 2000 0003 2001 0003 2000 0003; do
-    check "$face is at guest port 3, says info usb" until_true 15 in_guest $face 3
-done
-check "cdc_acm does not have it" eval '! acm_has_it'
+bench-probe faces '2000:2500,gap:300,0003:2500,gap:300,2001:2500,gap:300,0003:2500,gap:300,2000:2500,gap:300,0003:*' > faces.log & phone=$!
+all='3:2000 3:0003 3:2001 3:0003 3:2000 3:0003'
+within 40 eval '[ "$(parade usb.log)" = "$all" ]'
+check "guest port and face, says info usb: $(parade usb.log)" test "$(parade usb.log)" = "$all"
+check "QEMU has it from cdc_acm" within 5 eval '! acm_has_it'
 interrupted
 check "Ctrl-C ends it well ($code)" test $code = 0
 check "nothing is left in the guest" guest_is_empty
-check "cdc_acm has it again" until_true 3 acm_has_it
+check "cdc_acm has it again" within 3 acm_has_it
 check "no process is left" eval '! pidof bromide > /dev/null'
 check "six faces came in" test "$(told attached)" = 6
 check "none was missed" test "$(told missed)" = 0
@@ -32,11 +32,11 @@ machine -device ich9-usb-ehci1,id=usb,addr=5.7 -device ich9-usb-uhci1,masterbus=
     -device ich9-usb-uhci2,masterbus=usb.0,firstport=2,addr=5.1 -device ich9-usb-uhci3,masterbus=usb.0,firstport=4,addr=5.2
 bromide vm attach --qmp $QMP > xp.log 2>&1 & follower=$!
 bench-probe faces '0003:3000,gap:300,2001:*' > faces.log & phone=$!
-for face in 0003 2001; do check "$face is at port 1 of an EHCI with companions" until_true 15 in_guest $face 1; done
+for face in 0003 2001; do check "$face is at port 1 of an EHCI with companions" within 15 in_guest $face 1; done
 # The machine is switched off while the phone is in it.
 machine_off
-check "a machine that is switched off ends it" until_true 15 eval '! kill -0 $follower 2> /dev/null'
+check "a machine that is switched off ends it" within 15 eval '! kill -0 $follower 2> /dev/null'
 wait $follower; check "with exit code $?" test $? = 0
-check "cdc_acm has it again" until_true 3 acm_has_it
+check "cdc_acm has it again" within 3 acm_has_it
 cat xp.log
 unplug $phone
