@@ -8,6 +8,8 @@
 //! * `faces LIST [TIMES]`: a phone that shows one face after the other at one port and says nothing, as
 //!   `2000:700,gap:300,0003:*` (milliseconds, or until killed). A line `FACE PID SECONDS` when it attaches one,
 //!   `GONE PID SECONDS` when it takes one off.
+//! * `guest --qtest SOCKET --port N --listen HOST:PORT`: the USB driver inside a QEMU that runs no processor, for the
+//!   phone at that port of its xHCI; whoever connects to the TCP address talks to the phone.
 //! * `drain BYTES REQUEST DEPTH`: reads so much from that device with so many requests of that size queued.
 
 #[cfg(target_os = "linux")]
@@ -16,6 +18,8 @@ mod drain;
 mod events;
 #[cfg(target_os = "linux")]
 mod faces;
+#[cfg(target_os = "linux")]
+mod guest;
 #[cfg(target_os = "linux")]
 mod hold;
 #[cfg(target_os = "linux")]
@@ -27,7 +31,7 @@ use std::process::ExitCode;
 
 #[cfg(target_os = "linux")]
 const USAGE: &str = "usage: events FILE | hold-tty PATH | hold-usb VID:PID | source [BYTES..] | \
-                     faces LIST [TIMES] | drain BYTES REQUEST DEPTH";
+                     faces LIST [TIMES] | guest --qtest SOCKET --port N --listen HOST:PORT | drain BYTES REQUEST DEPTH";
 
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
@@ -40,6 +44,9 @@ fn main() -> ExitCode {
         ["source", borders @ ..] => source::source(borders),
         ["faces", list] => faces::faces(list, "1"),
         ["faces", list, times] => faces::faces(list, times),
+        ["guest", "--qtest", socket, "--port", port, "--listen", listen] => {
+            guest::guest(socket, port, listen)
+        }
         ["drain", bytes, request, depth] => drain::drain(bytes, request, depth),
         _ => Err(USAGE.into()),
     };
