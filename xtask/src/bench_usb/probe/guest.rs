@@ -8,6 +8,8 @@
 //!
 //! A line is said for each device: `guest port 3: 0e8d:0003 configured`, later `guest port 3: 0e8d:0003 left`.
 
+mod base64;
+mod control;
 mod descriptors;
 mod device;
 mod memory;
@@ -72,14 +74,14 @@ fn drive(socket: &str, number: u32, listen: &str) -> Result<Infallible, Stop> {
 
 /// One device, from its coming to its leaving.
 fn attend(xhci: &mut Xhci, half: u32, number: u32, listen: &str) -> Result<(), Stop> {
-    let device = match device::configure(xhci, half) {
+    let mut device = match device::configure(xhci, half) {
         Ok(device) => device,
         Err(Stop::Device(why)) => return say(number, &format!("not configured: {why}")),
         Err(other) => return Err(other),
     };
     let id = format!("{:04x}:{:04x}", device.id.0, device.id.1);
     // Only now: without a device nobody is to find an open port.
-    let mut pipe = Pipe::open(xhci, &device, listen)?;
+    let mut pipe = Pipe::open(xhci, &mut device, listen)?;
     say(number, &format!("{id} configured"))?;
     let why = match pipe.serve() {
         Ok(never) => match never {},

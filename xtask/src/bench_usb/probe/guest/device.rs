@@ -4,24 +4,17 @@ use std::thread;
 use std::time::Duration;
 
 use super::Stop;
+use super::control::Control;
 use super::descriptors::{self, Pair};
-use super::memory::{CONTEXTS, CONTROL, CONTROL_DATA, INPUT, INWARD, OUTPUT, OUTWARD, PAGE};
+use super::memory::{CONTEXTS, CONTROL, INPUT, INWARD, OUTPUT, OUTWARD, PAGE};
 use super::rings::{Ring, Trb};
-use super::xhci::{SUCCESS, TRANSFER_EVENT, Xhci};
+use super::xhci::Xhci;
 
-/// Types of blocks (table 6-91).
-const SETUP: u32 = 2;
-const DATA: u32 = 3;
-const STATUS: u32 = 4;
+/// Types of commands (table 6-91).
 const ENABLE_SLOT: u32 = 9;
 const DISABLE_SLOT: u32 = 10;
 const ADDRESS_DEVICE: u32 = 11;
 const CONFIGURE_ENDPOINT: u32 = 12;
-/// Flags of transfers (section 6.4.1.2).
-pub(crate) const INTERRUPT: u32 = 1 << 5;
-const IMMEDIATE: u32 = 1 << 6;
-const INWARDS: u32 = 1 << 16;
-const DATA_COMES: u32 = 3 << 16;
 
 /// Bytes of a context.
 const CONTEXT: u64 = 32;
@@ -47,6 +40,15 @@ pub(crate) struct Device {
     pub(crate) id: (u16, u16),
     /// Its endpoints.
     pub(crate) pair: Pair,
+    control: Control,
+}
+
+impl Device {
+    /// Asks it for its status (USB 2.0 section 9.4.5): nothing else tells that it has left while nothing is asked of it,
+    /// because the machine has it on its port until it is taken away.
+    pub(crate) fn is_there(&mut self, xhci: &mut Xhci) -> Result<(), Stop> {
+        self.control.request(xhci, [0x80, 0, 0, 0, 0, 0, 2, 0]).map(drop)
+    }
 }
 
 /// Configures what is plugged in there. After a failure nothing is left of it in the controller.
@@ -58,9 +60,12 @@ pub(crate) fn configure(xhci: &mut Xhci, port: u32) -> Result<Device, Stop> {
     let speed = xhci.reset_port(port)?;
     thread::sleep(RECOVERY);
     let slot = xhci.command("enable a slot", Trb::new(ENABLE_SLOT, 0, 0, 0))?.slot();
-    let mut beginning = Beginning { xhci, port, slot, speed, ring: Ring::new(CONTROL) };
+    let mut beginning = Beginning { xhci, port, slot, speed, control: Control::new(slot) };
     match beginning.configure() {
-        Ok((id, pair)) => Ok(Device { port, slot, id, pair }),
+        Ok((id, pair)) => {
+            let control = beginning.control;
+            Ok(Device { port, slot, id, pair, control })
+        }
         Err(why) => {
             forget(xhci, slot)?;
             Err(why)
@@ -89,7 +94,7 @@ struct Beginning<'x> {
     port: u32,
     slot: u32,
     speed: u32,
-    ring: Ring,
+    control: Control,
 }
 
 impl Beginning<'_> {
@@ -108,7 +113,7 @@ impl Beginning<'_> {
         };
         let whole = self.descriptor(2, u16::from_le_bytes([low, high]))?;
         let pair = descriptors::pair(&whole).map_err(Stop::Device)?;
-        self.request([0x00, 9, pair.configuration, 0, 0, 0, 0, 0])?;
+        self.control.request(self.xhci, [0x00, 9, pair.configuration, 0, 0, 0, 0, 0])?;
         self.endpoints(&pair)?;
         Ok(((u16::from_le_bytes([v0, v1]), u16::from_le_bytes([p0, p1])), pair))
     }
@@ -154,34 +159,7 @@ impl Beginning<'_> {
     /// A descriptor, cut to so many bytes; it may be shorter.
     fn descriptor(&mut self, kind: u8, bytes: u16) -> Result<Vec<u8>, Stop> {
         let [low, high] = bytes.min(PAGE as u16).to_le_bytes();
-        self.request([0x80, 6, 0, kind, 0, 0, low, high])
-    }
-
-    /// A request on endpoint 0 (section 4.11.2.2) that brings nothing to the device; what it brought from there.
-    fn request(&mut self, setup: [u8; 8]) -> Result<Vec<u8>, Stop> {
-        let bytes = u32::from(u16::from_le_bytes([setup[6], setup[7]]));
-        self.xhci.machine.write(CONTROL_DATA, &vec![0; bytes as usize])?;
-        let comes = if bytes > 0 { DATA_COMES } else { 0 };
-        let setup = u64::from_le_bytes(setup);
-        let mut blocks = vec![Trb::new(SETUP, setup, 8, IMMEDIATE | comes)];
-        if bytes > 0 {
-            blocks.push(Trb::new(DATA, CONTROL_DATA, bytes, INWARDS));
-            blocks.push(Trb::new(STATUS, 0, 0, INTERRUPT));
-        } else {
-            blocks.push(Trb::new(STATUS, 0, 0, INTERRUPT | INWARDS));
-        }
-        for block in blocks {
-            self.xhci.put(&mut self.ring, block)?;
-        }
-        self.xhci.knock(self.slot, 1)?;
-        let slot = self.slot;
-        let what = format!("request {setup:016x}");
-        let event =
-            self.xhci.wait_for(&what, |event| event.kind() == TRANSFER_EVENT && event.slot() == slot)?;
-        match event.code() {
-            SUCCESS => self.xhci.machine.read(CONTROL_DATA, bytes as usize),
-            code => Err(Stop::Device(format!("{what}: completion code {code}"))),
-        }
+        self.control.request(self.xhci, [0x80, 6, 0, kind, 0, 0, low, high])
     }
 }
 

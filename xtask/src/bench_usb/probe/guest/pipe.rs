@@ -11,10 +11,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Stop;
-use super::device::{Device, INTERRUPT, inward_context, outward_context};
+use super::device::{Device, inward_context, outward_context};
 use super::memory::{BUFFER, INWARD, INWARD_DATA, OUTWARD, OUTWARD_DATA, PAGE};
 use super::rings::{Ring, Trb};
-use super::xhci::{LOOK, SUCCESS, TRANSFER_EVENT, Xhci};
+use super::xhci::{INTERRUPT, LOOK, PATIENCE, SUCCESS, TRANSFER_EVENT, Xhci};
 
 /// Types of blocks (table 6-91), a flag (section 6.4.1.1) and a completion code (table 6-90).
 const NORMAL: u32 = 1;
@@ -23,7 +23,7 @@ const SET_DEQUEUE: u32 = 16;
 const SHORT_TOO: u32 = 1 << 2;
 const SHORT_PACKET: u32 = 13;
 /// Reads kept queued.
-const QUEUED: u64 = 8;
+const QUEUED: u64 = 16;
 /// How often the port is looked at.
 const PORT: Duration = Duration::from_millis(20);
 /// Longest that whoever listens may leave bytes lying.
@@ -31,12 +31,13 @@ const TAKE: Duration = Duration::from_secs(30);
 
 /// How long nobody may connect after a connection was ended. A phone that was told to leave does so once its host has
 /// let go; whoever waits for it to return would find the port still open, and mistake the old device for the new one.
+/// After that time it is asked whether it is there.
 const REST: Duration = Duration::from_secs(2);
 
 /// The device's bytes at one address, until it leaves.
 pub(crate) struct Pipe<'a> {
     xhci: &'a mut Xhci,
-    device: &'a Device,
+    device: &'a mut Device,
     address: &'a str,
     /// There only while nobody is connected.
     listener: Option<TcpListener>,
@@ -53,7 +54,7 @@ pub(crate) struct Pipe<'a> {
 
 impl<'a> Pipe<'a> {
     /// For a device that was just configured; whoever comes is let in from now on.
-    pub(crate) fn open(xhci: &'a mut Xhci, device: &'a Device, address: &'a str) -> Result<Self, Stop> {
+    pub(crate) fn open(xhci: &'a mut Xhci, device: &'a mut Device, address: &'a str) -> Result<Self, Stop> {
         Ok(Self {
             xhci,
             device,
@@ -72,10 +73,14 @@ impl<'a> Pipe<'a> {
     pub(crate) fn serve(&mut self) -> Result<Infallible, Stop> {
         let mut looked = Instant::now();
         loop {
-            let mut busy = self.accept()?;
-            busy |= self.send()?;
-            for event in self.xhci.poll()? {
-                busy |= self.take(&event)?;
+            self.accept()?;
+            self.send()?;
+            let events = self.xhci.poll()?;
+            for event in &events {
+                self.take(event)?;
+            }
+            if !events.is_empty() && self.client.is_some() {
+                self.knock()?;
             }
             if looked.elapsed() >= PORT {
                 looked = Instant::now();
@@ -83,26 +88,28 @@ impl<'a> Pipe<'a> {
                     return Err(Stop::Device("pulled".into()));
                 }
             }
-            if !busy {
-                thread::sleep(LOOK);
-            }
+            // Also when there was something: meanwhile the machine gets on with more of it.
+            thread::sleep(LOOK);
         }
     }
 
-    fn accept(&mut self) -> Result<bool, Stop> {
+    fn accept(&mut self) -> Result<(), Stop> {
         if self.client.is_some() || Instant::now() < self.rested {
-            return Ok(false);
+            return Ok(());
         }
         let listener = match self.listener.take() {
             Some(listener) => listener,
-            None => listen(self.address)?,
+            None => {
+                self.device.is_there(self.xhci)?;
+                listen(self.address)?
+            }
         };
         let failed = |e: std::io::Error| Stop::Fault(e.to_string());
         let client = match listener.accept() {
             Ok((client, _)) => client,
             Err(e) if e.kind() == ErrorKind::WouldBlock => {
                 self.listener = Some(listener);
-                return Ok(false);
+                return Ok(());
             }
             Err(e) => return Err(failed(e)),
         };
@@ -111,8 +118,7 @@ impl<'a> Pipe<'a> {
         for buffer in 0..QUEUED {
             self.queue(buffer)?;
         }
-        self.xhci.knock(self.device.slot, inward_context(self.device.pair.inward.number))?;
-        Ok(true)
+        self.knock()
     }
 
     /// Queues a read.
@@ -124,29 +130,41 @@ impl<'a> Pipe<'a> {
         Ok(())
     }
 
+    /// Tells the controller of the reads that were queued.
+    fn knock(&mut self) -> Result<(), Stop> {
+        self.xhci.knock(self.device.slot, inward_context(self.device.pair.inward.number))
+    }
+
     /// Bytes of the connection, one write at a time.
-    fn send(&mut self) -> Result<bool, Stop> {
-        let (None, Some(client)) = (self.write, &mut self.client) else { return Ok(false) };
+    fn send(&mut self) -> Result<(), Stop> {
+        let (None, Some(client)) = (self.write, &mut self.client) else { return Ok(()) };
         let mut bytes = [0; BUFFER];
         match client.read(&mut bytes) {
             Ok(n @ 1..) => {
                 self.xhci.machine.write(OUTWARD_DATA, bytes.get(..n).unwrap_or_default())?;
                 let block = Trb::new(NORMAL, OUTWARD_DATA, n as u32, INTERRUPT);
                 self.write = Some(self.xhci.put(&mut self.outward, block)?);
-                self.xhci.knock(self.device.slot, outward_context(self.device.pair.outward.number))?;
-                Ok(true)
+                self.xhci.knock(self.device.slot, outward_context(self.device.pair.outward.number))
             }
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(false),
-            Ok(_) | Err(_) => {
-                self.hang_up()?;
-                Ok(true)
-            }
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(()),
+            Ok(_) | Err(_) => self.hang_up(),
         }
     }
 
-    /// Nobody listens any more: what is queued is taken back, as a driver does whose port is closed (section 4.6.9).
+    /// Nobody listens any more: what was written is still sent, and the reads that are queued are taken back, as a
+    /// driver does whose port is closed (section 4.6.9).
     fn hang_up(&mut self) -> Result<(), Stop> {
         self.client = None;
+        let until = Instant::now() + PATIENCE;
+        while self.write.is_some() {
+            if Instant::now() > until {
+                return Err(Stop::Device("it takes no more bytes".into()));
+            }
+            for event in self.xhci.poll()? {
+                self.take(&event)?;
+            }
+            thread::sleep(LOOK);
+        }
         self.rested = Instant::now() + REST;
         self.reads.clear();
         let endpoint = inward_context(self.device.pair.inward.number);
@@ -158,32 +176,31 @@ impl<'a> Pipe<'a> {
         self.xhci.command("begin the ring of reads anew", start).map(drop)
     }
 
-    /// A transfer that ended; whether it is one of ours.
-    fn take(&mut self, event: &Trb) -> Result<bool, Stop> {
+    /// A transfer that ended, if it is one of ours.
+    fn take(&mut self, event: &Trb) -> Result<(), Stop> {
         if event.kind() != TRANSFER_EVENT || event.slot() != self.device.slot {
-            return Ok(false);
+            return Ok(());
         }
         let whose = event.parameter;
         let read = self.reads.front().copied().filter(|(address, _)| *address == whose);
         if read.is_none() && self.write != Some(whose) {
-            return Ok(false);
+            return Ok(());
         }
         if !matches!(event.code(), SUCCESS | SHORT_PACKET) {
             return Err(Stop::Device(format!("completion code {}", event.code())));
         }
         let Some((_, buffer)) = read else {
             self.write = None;
-            return Ok(true);
+            return Ok(());
         };
         self.reads.pop_front();
         let bytes = BUFFER.saturating_sub(event.rest());
         let said = self.xhci.machine.read(INWARD_DATA + buffer * BUFFER as u64, bytes)?;
         self.queue(buffer)?;
-        self.xhci.knock(self.device.slot, inward_context(self.device.pair.inward.number))?;
         if !self.pass_on(&said)? {
             self.hang_up()?;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Whether whoever listens took it.
@@ -192,10 +209,10 @@ impl<'a> Pipe<'a> {
         let (mut rest, until) = (said, Instant::now() + TAKE);
         while !rest.is_empty() {
             match client.write(rest) {
-                Ok(n) => rest = rest.get(n..).unwrap_or_default(),
+                Ok(n @ 1..) => rest = rest.get(n..).unwrap_or_default(),
                 Err(e) if e.kind() == ErrorKind::WouldBlock && Instant::now() < until => thread::sleep(LOOK),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Ok(false),
+                Ok(_) | Err(_) => return Ok(false),
             }
         }
         Ok(true)

@@ -50,6 +50,11 @@ impl Trb {
         self.control >> 24
     }
 
+    /// The endpoint an event is about, as contexts count them.
+    pub(crate) const fn endpoint(&self) -> u32 {
+        self.control >> 16 & 0x1f
+    }
+
     fn bytes(&self, cycle: bool) -> [u8; TRB] {
         let control = self.control & !CYCLE | u32::from(cycle);
         let whole = u128::from(self.parameter) | u128::from(self.status) << 64 | u128::from(control) << 96;

@@ -48,6 +48,8 @@ const RESET_CHANGE: u32 = 1 << 21;
 /// Types of events (table 6-91).
 pub(crate) const TRANSFER_EVENT: u32 = 32;
 const COMMAND_EVENT: u32 = 33;
+/// Flag of a block whose end is to be told (section 6.4.1).
+pub(crate) const INTERRUPT: u32 = 1 << 5;
 /// Completion code of what went well (table 6-90).
 pub(crate) const SUCCESS: u32 = 1;
 
@@ -151,7 +153,7 @@ impl Xhci {
 
     /// The events since the last call.
     pub(crate) fn poll(&mut self) -> Result<Vec<Trb>, Stop> {
-        let most = self.events.until_end().min(8 * rings::TRB);
+        let most = self.events.until_end().min(32 * rings::TRB);
         let bytes = self.machine.read(self.events.place(), most)?;
         let found = self.events.take(&bytes);
         if !found.is_empty() {
@@ -208,11 +210,15 @@ impl Xhci {
         Ok(status & (CONNECTED | CONNECT_CHANGE) == CONNECTED)
     }
 
-    /// Forgets what was pulled and plugged in so far; whether something is plugged in now.
+    /// Whether something is plugged in now; what was pulled and plugged in so far is forgotten then.
     pub(crate) fn look_anew(&mut self, port: u32) -> Result<bool, Stop> {
         let register = self.port(port);
-        self.machine.set(register, POWER | CONNECT_CHANGE)?;
-        Ok(self.machine.get(register)? & CONNECTED != 0)
+        let connected = self.machine.get(register)? & CONNECTED != 0;
+        // Only after the look: what comes in between is seen at the next one.
+        if connected {
+            self.machine.set(register, POWER | CONNECT_CHANGE)?;
+        }
+        Ok(connected)
     }
 
     /// Resets a port (section 4.3.1); the speed of what is there (table 7-13).
