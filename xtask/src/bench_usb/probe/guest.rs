@@ -1,10 +1,11 @@
 //! An operating system's USB driver, played from outside a machine without a processor.
 //!
 //! QEMU runs with `-qtest unix:SOCKET,server=on,wait=off -qtest-log none` and a processor that does nothing: `-accel
-//! qtest`, or, where a distribution left that out as Debian 12 did, `-accel tcg` with a firmware that halts. Its xHCI and
-//! its `usb-host` are the real ones, and so are the kernel and the phone behind them; only what a processor would do is
-//! done here. A program that connects to the TCP address talks to the
-//! phone through the machine's own port, and loses its connection whenever the phone leaves.
+//! qtest`, or, where a distribution left that out as Debian 12 did, `-accel tcg -bios FILE` with 64 KiB of zeros but for
+//! the bytes `fa f4 eb fd` at 0xfff0 (interrupts off, halt, and back to the halt). Its xHCI and its `usb-host` are the
+//! real ones, and so are the kernel and the phone behind them; only what a processor would do is done here. A program
+//! that connects to the TCP address talks to the phone through the machine's own port, and loses its connection whenever
+//! the phone leaves.
 //!
 //! A line is said for each device: `guest port 3: 0e8d:0003 configured`, later `guest port 3: 0e8d:0003 left`.
 
