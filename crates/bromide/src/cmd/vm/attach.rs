@@ -90,7 +90,7 @@ fn follow(
     match followed {
         // The user shuts Windows down when he is done.
         Err(VmError::Gone) => {
-            front.say("The virtual machine has been switched off; the phone is this computer's again.");
+            front.say("The virtual machine has been switched off.");
             Ok(())
         }
         other => other,
