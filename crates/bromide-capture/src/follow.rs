@@ -165,7 +165,7 @@ impl Follow {
 
 /// Vendor and product, where this is a device's answer to GET_DESCRIPTOR(device): known by its length and type (USB
 /// 2.0 section 9.6.1), because the question may have been before the capture. At address 0 a device is not itself yet.
-fn device_descriptor(urb: &Urb<'_>) -> Option<(u16, u16)> {
+pub(crate) fn device_descriptor(urb: &Urb<'_>) -> Option<(u16, u16)> {
     let answers = urb.transfer == Transfer::Control && urb.step == Step::Completed && urb.device.1 != 0;
     match urb.data {
         [18, 1, _, _, _, _, _, _, v0, v1, p0, p1, ..] if answers => {

@@ -8,6 +8,9 @@ pub(crate) enum Order {
 }
 
 impl Order {
+    /// That of this machine.
+    pub(crate) const NATIVE: Self = if cfg!(target_endian = "big") { Self::Big } else { Self::Little };
+
     pub(crate) fn u16(self, bytes: &[u8], at: usize) -> Option<u16> {
         let field = *bytes.get(at..)?.first_chunk()?;
         Some(match self {

@@ -15,22 +15,15 @@ use crate::blocks::{self, LONGEST_OPTION};
 use crate::entry::Piece;
 use crate::remark::{Remark, missing, remark_of_most_at_once};
 use crate::urb::USB_LINUX_MMAPPED;
+use crate::usbmon::{BULK, CONTROL, EINPROGRESS, ESHUTDOWN, Head, IN};
 
 /// Longest stretch of bytes in one packet; Wireshark takes 256 KiB.
 const LONGEST: usize = 1 << 16;
 
 const MADE_UP: &str = "USB framing is made up by bromide; the bytes of the bulk transfers are what passed";
 
-const IN: u8 = 0x80;
 const BULK_IN: u8 = 0x81;
 const BULK_OUT: u8 = 0x01;
-const CONTROL: u8 = 2;
-const BULK: u8 = 3;
-
-/// Status of Linux: under way.
-const EINPROGRESS: i32 = -115;
-/// Status of Linux: the device was shut down.
-const ESHUTDOWN: i32 = -108;
 
 /// Who records, for whoever opens the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -261,22 +254,27 @@ impl Event {
     fn header(&self, at: Duration, bus: u16, device: u8, captured: u32) -> [u8; 64] {
         let to_host = self.endpoint & IN != 0;
         let no_data = if to_host { b'<' } else { b'>' };
-        let mut header = [0; 64];
-        let mut put = |at: usize, field: &[u8]| {
-            header.iter_mut().skip(at).zip(field).for_each(|(to, from)| *to = *from);
+        let head = Head {
+            id: self.id,
+            step: self.step,
+            transfer: self.transfer,
+            endpoint: self.endpoint,
+            device,
+            bus,
+            no_setup: if self.setup.is_some() { 0 } else { b'-' },
+            no_data: if captured > 0 { 0 } else { no_data },
+            seconds: at.as_secs(),
+            micros: at.subsec_micros(),
+            status: self.status,
+            length: self.length,
+            captured,
+            setup: self.setup.unwrap_or_default(),
         };
-        put(0, &self.id.to_le_bytes());
-        put(8, &[self.step, self.transfer, self.endpoint, device]);
-        put(12, &bus.to_le_bytes());
-        put(14, &[if self.setup.is_some() { 0 } else { b'-' }, if captured > 0 { 0 } else { no_data }]);
-        put(16, &at.as_secs().to_le_bytes());
-        put(24, &at.subsec_micros().to_le_bytes());
-        put(28, &self.status.to_le_bytes());
-        put(32, &self.length.to_le_bytes());
-        put(36, &captured.to_le_bytes());
-        put(40, &self.setup.unwrap_or_default());
+        let mut header = [0; 64];
+        header.iter_mut().zip(head.bytes()).for_each(|(to, from)| *to = from);
         // URB_DIR_IN
-        put(56, &(u32::from(to_host) << 9).to_le_bytes());
+        let flags = (u32::from(to_host) << 9).to_le_bytes();
+        header.iter_mut().skip(56).zip(flags).for_each(|(to, from)| *to = from);
         header
     }
 }

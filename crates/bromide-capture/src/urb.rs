@@ -8,6 +8,7 @@ use bromide_proto::link::Direction;
 
 use crate::order::Order;
 use crate::packet::Packet;
+use crate::usbmon::{HEAD, Head};
 
 /// usbmon's events of 48 bytes.
 pub(crate) const USB_LINUX: u32 = 189;
@@ -16,8 +17,6 @@ pub(crate) const USB_LINUX_MMAPPED: u32 = 220;
 /// USBPcap, on Windows.
 pub(crate) const USBPCAP: u32 = 249;
 
-/// ESHUTDOWN and ENODEV of Linux: the device is gone.
-const GONE_LINUX: [i32; 2] = [-108, -19];
 /// `USBD_STATUS_DEVICE_GONE` of Windows.
 const GONE_WINDOWS: u32 = 0xc000_7000;
 
@@ -60,7 +59,7 @@ impl<'a> Urb<'a> {
     /// `None`: the link type is not one of these.
     pub(crate) fn of(packet: &'a Packet) -> Option<Result<Self, &'static str>> {
         let parsed = match packet.link {
-            USB_LINUX => usbmon(&packet.data, packet.order, 48),
+            USB_LINUX => usbmon(&packet.data, packet.order, HEAD),
             USB_LINUX_MMAPPED => usbmon(&packet.data, packet.order, 64),
             USBPCAP => usbpcap(&packet.data),
             _ => return None,
@@ -80,26 +79,7 @@ impl<'a> Urb<'a> {
 
 fn usbmon(packet: &[u8], order: Order, header: usize) -> Option<Urb<'_>> {
     let data = packet.get(header..)?;
-    let held = usize::try_from(order.u32(packet, 36)?).unwrap_or(usize::MAX);
-    let status = order.u32(packet, 28)?.cast_signed();
-    let step = match packet.get(8)? {
-        b'S' => Step::Submitted,
-        b'C' => Step::Completed,
-        _ => Step::Failed,
-    };
-    Some(Urb {
-        device: (order.u16(packet, 12)?, (*packet.get(11)?).into()),
-        endpoint: *packet.get(10)?,
-        transfer: match packet.get(9)? {
-            2 => Transfer::Control,
-            3 => Transfer::Bulk,
-            _ => Transfer::Other,
-        },
-        step,
-        gone: step == Step::Completed && GONE_LINUX.contains(&status),
-        length: order.u32(packet, 32)?.into(),
-        data: data.get(..held).unwrap_or(data),
-    })
+    Some(Head::read(order, packet)?.urb(data))
 }
 
 /// Little-endian wherever it was captured.
