@@ -258,6 +258,12 @@ impl UsbmonEvent {
     pub fn tells_which(&self) -> Option<(u16, u16)> {
         device_descriptor(&self.head.urb(&self.data)).filter(|_| self.head.endpoint == IN)
     }
+
+    /// Whether it is such an answer, or no more than the beginning of one: a kernel may ask for 8 bytes first.
+    #[must_use]
+    pub fn begins_descriptor(&self) -> bool {
+        (self.head.step, self.head.transfer) == (b'C', CONTROL) && self.data.starts_with(&[18, 1])
+    }
 }
 
 #[cfg(test)]

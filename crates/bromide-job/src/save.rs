@@ -20,10 +20,12 @@ use thiserror::Error;
 use crate::dump::Ranges;
 use crate::pagecheck::{PageCheck, PageSummary};
 
+mod interim;
 pub(crate) mod place;
 mod sink;
 pub(crate) mod system;
 
+pub use interim::Interim;
 use place::Place;
 use sink::{Failure, Sink};
 

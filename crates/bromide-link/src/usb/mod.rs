@@ -1,6 +1,7 @@
 //! A phone on USB, opened directly: every byte arrives, and the phone is followed from face to face.
 //!
-//! [`UsbBus`] waits for a phone and opens it as [`UsbLink`]; [`list`], [`Details`] and [`Watch`] only look.
+//! [`UsbBus`] waits for a phone and opens it as [`UsbLink`]; [`list`], [`Details`] and [`Watch`] only look, [`Monitor`]
+//! records what others say.
 //! Written for Linux, where it is tested; on other systems it uses what `nusb` offers there and is untested.
 
 mod arrivals;
@@ -11,6 +12,7 @@ mod input;
 mod kernel_driver;
 mod link;
 mod listing;
+mod monitor;
 mod watch;
 
 pub use arrivals::LOOK;
@@ -20,4 +22,5 @@ pub use details::{Access, Details};
 pub use kernel_driver::give_back;
 pub use link::{Unconfigured, UsbLink};
 pub use listing::{Device, Places, list};
+pub use monitor::{Monitor, MonitorError, MonitorOptions, Recorded, Usbmon, UsbmonError, WantedPort};
 pub use watch::{Change, Watch};
