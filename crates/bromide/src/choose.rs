@@ -39,8 +39,7 @@ impl FromStr for Via {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             None if text == "usb" => Ok(Self::Usb(None)),
-            Some(("usb", port)) if is_port_chain(port) => Ok(Self::Usb(Some(port.into()))),
-            Some(("usb", _)) => Err("a USB port chain looks like 1-4.2; bromide devices lists them".into()),
+            Some(("usb", port)) => port_chain(port).map(|port| Self::Usb(Some(port))),
             Some(("serial", path)) if !path.is_empty() => Ok(Self::Serial(path.into())),
             Some(("tcp", address)) if address.contains(':') => Ok(Self::Tcp(address.into())),
             Some(("phone", spec)) => spec.parse().map(Self::Phone),
@@ -54,9 +53,12 @@ impl FromStr for Via {
 }
 
 /// A bus number, and the ports from the root hub on.
-fn is_port_chain(text: &str) -> bool {
+pub(crate) fn port_chain(text: &str) -> Result<String, String> {
     let number = |it: &str| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit());
-    text.split_once('-').is_some_and(|(bus, ports)| number(bus) && ports.split('.').all(number))
+    match text.split_once('-') {
+        Some((bus, ports)) if number(bus) && ports.split('.').all(number) => Ok(text.to_owned()),
+        _ => Err("a USB port chain looks like 1-4.2; bromide devices lists them".into()),
+    }
 }
 
 impl fmt::Display for Via {

@@ -17,6 +17,7 @@ mod recording;
 mod report;
 mod run_log;
 mod screen;
+mod usb_recording;
 mod virtual_phone;
 
 use std::process::ExitCode;

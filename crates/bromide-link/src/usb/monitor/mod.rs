@@ -176,10 +176,10 @@ impl<W: Write + Send + 'static> Monitor<W> {
     }
 
     /// Takes what usbmon has collected up to now, and ends. Gives back what was written to, unless it failed; then
-    /// there are whole events in it, and perhaps a part of one.
-    pub fn finish(mut self) -> (Recorded, Result<W, MonitorError>) {
+    /// there are whole events in it, and perhaps a part of one. There may be a last [`Self::trouble`] afterwards.
+    pub fn finish(&mut self) -> (Recorded, Result<W, MonitorError>) {
         self.shared.stop.store(true, Ordering::Relaxed);
-        let panicked = || io::Error::other("a thread panicked");
+        let panicked = || io::Error::other("it has ended before");
         let Some(Threads { reader, writer }) = self.threads.take() else {
             return (Recorded::default(), Err(MonitorError::Read(panicked())));
         };

@@ -99,7 +99,7 @@ fn story(file: &[u8]) -> String {
 fn a_phone_that_comes_and_changes_its_face_beside_a_keyboard_is_recorded_alone() {
     let machine = Machine::new();
     machine.lists("1-2", 4, KEYBOARD);
-    let (monitor, port) = machine.record(Vec::new());
+    let (mut monitor, port) = machine.record(Vec::new());
     machine.tells(&[asked(5), told(5, BOOT_ROM)]);
     machine.tells(&sent(4, 0x42));
     machine.tells(&sent(5, 0xa0));
@@ -125,7 +125,7 @@ fn a_phone_that_comes_and_changes_its_face_beside_a_keyboard_is_recorded_alone()
 fn a_phone_that_was_there_is_recorded_from_the_first_byte_on() {
     let machine = Machine::new();
     machine.lists("1-4", 5, BOOT_ROM);
-    let (monitor, _) = machine.record(Vec::new());
+    let (mut monitor, _) = machine.record(Vec::new());
     // Asked for before the recording.
     machine.tells(&heard(5, 1, b"R")[1..]);
     machine.tells(&sent(5, 0xa0));
@@ -139,7 +139,7 @@ fn a_phone_that_was_there_is_recorded_from_the_first_byte_on() {
 fn what_usbmon_has_cut_or_lost_is_counted_and_noted_where_it_happened() {
     let machine = Machine::new();
     machine.lists("1-4", 5, BOOT_ROM);
-    let (monitor, _) = machine.record(Vec::new());
+    let (mut monitor, _) = machine.record(Vec::new());
     machine.tells(&sent(5, 0xa0));
     let [asked, came] = heard(5, 7, &[1; 61_440]);
     let cut = Seen { length: 70_000, ..came };
@@ -177,7 +177,7 @@ impl Write for Disk {
 fn a_full_disk_ends_the_recording_and_is_told_once() {
     let machine = Machine::new();
     machine.lists("1-4", 5, BOOT_ROM);
-    let (monitor, _) = machine.record(Disk(1000));
+    let (mut monitor, _) = machine.record(Disk(1000));
     let troubles = std::cell::RefCell::new(Vec::new());
     until(|| {
         machine.tells(&heard(5, 7, &[1; 512]));
@@ -195,7 +195,7 @@ fn a_full_disk_ends_the_recording_and_is_told_once() {
 fn what_is_no_usbmon_ends_the_recording() {
     let machine = Machine::new();
     fs::write(machine.usbmon(), [b'x'; 100]).unwrap();
-    let (monitor, _) = machine.record(Vec::new());
+    let (mut monitor, _) = machine.record(Vec::new());
     let (_, end) = monitor.finish();
     assert!(matches!(end, Err(MonitorError::Read(e)) if e.kind() == io::ErrorKind::InvalidData));
 }
