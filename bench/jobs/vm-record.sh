@@ -1,7 +1,6 @@
 # shows: a program in the virtual machine reads the phone, through its switch to high speed; what was recorded meanwhile replays
 # limit: 200
 # root: yes
-# after: session
 . /mnt/lib.sh
 . /mnt/lib_vm.sh
 # The processor of the inner machine halts; bench-probe plays its USB driver, on QEMU's xHCI, through its test socket. The

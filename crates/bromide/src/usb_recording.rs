@@ -4,12 +4,14 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use bromide_capture::About;
+use bromide_job::event::Event;
 use bromide_job::save::{Interim, SaveError};
 use bromide_link::usb::{
     Monitor, MonitorError, MonitorOptions, Places, Recorded, Usbmon, UsbmonError, WantedPort,
 };
 use serde_json::{Value, json};
 
+use crate::front::Front;
 use crate::numbers::grouped;
 use crate::report::{Failure, exit};
 
@@ -68,8 +70,19 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
+    /// Says how it went.
+    pub(crate) fn tell(&self, front: &mut Front) {
+        for trouble in self.troubles.iter().chain(&self.doubts()) {
+            front.tell(&Event::Warning(trouble));
+        }
+        match front {
+            Front::Screen(screen) => screen.say(&self.line()),
+            Front::Json(json) => json.line(&self.object()),
+        }
+    }
+
     /// For people.
-    pub(crate) fn line(&self) -> String {
+    fn line(&self) -> String {
         let Recorded { events, bytes_to_phone, bytes_from_phone, .. } = self.recorded;
         let file = self.file.display();
         if events == 0 {
@@ -84,7 +97,7 @@ impl Ended {
     }
 
     /// What is wrong with it, where anything is.
-    pub(crate) fn doubts(&self) -> Option<String> {
+    fn doubts(&self) -> Option<String> {
         let Recorded { truncated, lost, .. } = self.recorded;
         let mut doubts = Vec::new();
         if lost > 0 {
@@ -106,7 +119,7 @@ impl Ended {
     }
 
     /// For programs.
-    pub(crate) fn object(&self) -> Value {
+    fn object(&self) -> Value {
         let Recorded { events, bytes_to_phone, bytes_from_phone, truncated, lost } = self.recorded;
         json!({
             "event": "recorded", "file": self.file.to_string_lossy(), "events": events,

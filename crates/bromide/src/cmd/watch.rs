@@ -16,7 +16,7 @@ use crate::choose::port_chain;
 use crate::cmd::devices::{HOW_TO_CATCH, Place, face_word, next_step, no_bus, object, speed_word};
 use crate::front::Front;
 use crate::report::{Failure, exit};
-use crate::usb_recording::{self, Ended, UsbRecording, Wish};
+use crate::usb_recording::{self, UsbRecording, Wish};
 
 /// How often a recording is asked how it is.
 const ASK: Duration = Duration::from_millis(500);
@@ -86,20 +86,8 @@ pub(crate) fn watch(args: &Watch, front: &mut Front, cancel: &Cancel) -> Result<
         Watched { port: args.port.as_deref(), places, recording: Some(&mut asked) }.tell_all(front, cancel);
     let ended = asked.recording.finish();
     watched?;
-    tell_end(&ended?, front);
+    ended?.tell(front);
     Ok(())
-}
-
-/// How the recording went.
-fn tell_end(ended: &Ended, front: &mut Front) {
-    let doubts = ended.doubts();
-    for trouble in ended.troubles.iter().chain(&doubts) {
-        front.tell(&Event::Warning(trouble));
-    }
-    match front {
-        Front::Screen(screen) => screen.say(&ended.line()),
-        Front::Json(json) => json.line(&ended.object()),
-    }
 }
 
 /// A recording that goes on beside, and what was told of it.

@@ -1,16 +1,21 @@
 //! `vm attach`: the phone follows into the guest by itself.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
+use bromide_job::event::Event as JobEvent;
 use bromide_link::Cancel;
+use bromide_link::usb::WantedPort;
 use bromide_proto::bus::Face;
-use bromide_vm::{Follower, GuestPort, Machine, VmError, Wish};
+use bromide_vm::{Event, Follower, GuestPort, Machine, VmError, Wish};
 use clap::Args;
 
 use super::{FaceArg, Guest, advice, plan, tell};
+use crate::choose::port_chain;
 use crate::cmd::devices::Place;
 use crate::front::Front;
 use crate::report::Failure;
+use crate::usb_recording::{self, UsbRecording};
 
 /// Hand the phone to a virtual machine, and follow it there through every mode
 ///
@@ -19,7 +24,9 @@ use crate::report::Failure;
 /// then plug in the phone. Each mode is put into the guest the moment it appears here, always at the same guest port,
 /// and taken out when it leaves. Ctrl-C takes the phone back. Each step is printed with its time.
 ///
-/// What the tool in the guest says to the phone is its own business: Bromide only hands the phone over.
+/// What the tool in the guest says to the phone is its own business: Bromide only hands the phone over. With --record
+/// FILE it is recorded through the kernel's usbmon, as bromide watch --record does, and can be looked at in Wireshark and
+/// replayed.
 ///
 /// Examples:
 ///
@@ -28,6 +35,8 @@ use crate::report::Failure;
 ///   bromide vm attach --qmp /tmp/qmp.sock --guest-port 3
 ///
 ///   bromide vm attach winxp --dry-run
+///
+///   sudo bromide vm attach winxp --record vendor.pcapng
 ///
 /// docs/recipes/windows-guest.md tells the whole evening. Untested with real phones.
 #[derive(Debug, Args)]
@@ -45,11 +54,17 @@ pub(crate) struct Attach {
     #[arg(long, value_delimiter = ',', value_name = "FACES", default_value = "preloader,brom,da")]
     pub(crate) faces: Vec<FaceArg>,
     /// Only the phone at this port of this computer, like 1-4.2 (bromide devices lists them)
-    #[arg(long, value_name = "PORTCHAIN")]
+    #[arg(long, value_name = "PORTCHAIN", value_parser = port_chain)]
     pub(crate) port: Option<String>,
     /// Let the guest's resets of its USB port reach the phone: a BootROM forgets what it was told then
     #[arg(long)]
     pub(crate) guest_reset: bool,
+    /// Record in this file what the guest and the phone say to each other (pcapng, for Wireshark and --via replay:FILE)
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub(crate) record: Option<PathBuf>,
+    /// Replace the file of --record if it exists, and discard what an interrupted recording left
+    #[arg(long, requires = "record")]
+    pub(crate) force: bool,
     /// Show what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -69,22 +84,44 @@ pub(crate) fn attach(args: &Attach, front: &mut Front, cancel: &Cancel) -> Resul
     if args.dry_run {
         return plan::show(machine.as_ref(), &port, &wish, front);
     }
+    // Before anything is waited for: what passes first is what matters most.
+    let recorded = WantedPort::new(args.port.clone());
+    let recording = match &args.record {
+        None => None,
+        Some(target) => {
+            let (places, port) = (wish.places.clone(), recorded.clone());
+            Some(usb_recording::start(usb_recording::Wish { target, force: args.force, places, port })?)
+        }
+    };
     let name = guest.name.as_deref().or(args.guest.domain.as_deref()).unwrap_or("the virtual machine");
     tell::waiting(front, name, &guest.state, &port);
-    follow(machine.as_mut(), port, wish, front, cancel).map_err(|e| failed(&e))
+    let followed = follow(machine.as_mut(), port, wish, (recording.as_ref(), recorded), front, cancel);
+    let ended = recording.map(UsbRecording::finish).transpose();
+    followed.map_err(|e| failed(&e))?;
+    if let Some(ended) = ended? {
+        ended.tell(front);
+    }
+    Ok(())
 }
 
 fn follow(
     machine: &mut dyn Machine,
     port: GuestPort,
     wish: Wish,
+    (recording, recorded): (Option<&UsbRecording>, WantedPort),
     front: &mut Front,
     cancel: &Cancel,
 ) -> Result<(), VmError> {
     let start = Instant::now();
     let followed = Follower::new(machine, port, wish).follow(cancel, &mut |event| {
+        if let Event::Attached { seen, .. } = event {
+            recorded.set(&seen.port);
+        }
         if !tell::event(event, start.elapsed(), front) {
             cancel.set(); // nobody reads any more
+        }
+        while let Some(trouble) = recording.and_then(UsbRecording::trouble) {
+            front.tell(&JobEvent::Warning(&trouble));
         }
     });
     match followed {
