@@ -231,8 +231,10 @@ impl<'a> Follower<'a> {
                     return Ok(());
                 }
                 Err(VmError::Gone) => return Err(VmError::Gone),
-                // The last face has not been let go of yet, whatever was said about it.
-                Err(VmError::PortTaken { .. }) if begun.elapsed() < RIGHTS => {}
+                // The last face has not been let go of yet, or an answer came too late to be heard.
+                Err(VmError::PortTaken { .. }) if begun.elapsed() < RIGHTS => {
+                    take_back(self.machine, &self.wish.places, tell)?;
+                }
                 Err(VmError::Denied(_) | VmError::PhoneGone(_)) if begun.elapsed() < RIGHTS => {}
                 Err(why) => break why,
             }

@@ -105,6 +105,7 @@ impl Virsh {
             return VmError::NoDevice(OURS.to_owned());
         }
         if says("Did not find USB device")
+            || says("failed to open host usb device")
             || says("No such device")
             || says("/dev/bus/usb") && says("No such file")
         {

@@ -17,6 +17,8 @@ struct Made {
     /// Answers to the next detachments.
     hangs: Vec<VmError>,
     gone: bool,
+    /// The next attachment happens although it is refused.
+    late: bool,
 }
 
 impl Made {
@@ -42,6 +44,9 @@ impl Machine for Made {
 
     fn attach(&mut self, device: &HostDevice, port: &GuestPort, _: bool) -> Result<Held, VmError> {
         if !self.refusals.is_empty() {
+            if core::mem::take(&mut self.late) {
+                self.inside.push(Held { id: "late".into(), host: Some((device.bus, device.address)) });
+            }
             return Err(self.refusals.remove(0));
         }
         assert!(self.inside.is_empty(), "the port is taken");
@@ -238,6 +243,30 @@ fn rights_that_come_a_moment_late_are_waited_for_and_a_port_not_yet_free_too() {
         follow(&mut machine, computer.wish(), |event| !matches!(event, Event::Attached { .. }));
     assert_eq!(ended, Ok(()));
     assert!(!told.iter().any(|event| matches!(event, Event::NotAttached(..))), "{told:?}");
+}
+
+#[test]
+fn a_phone_whose_arrival_the_machine_confirmed_too_late_is_taken_out_before_the_next_one_goes_in() {
+    let computer = Computer::new();
+    computer.comes("1-4", "0003", 5);
+    let taken = VmError::PortTaken { bus: "b".into(), port: 3, by: "x".into(), free: vec![] };
+    let refusals = vec![VmError::NoAnswer(Duration::from_secs(10)), taken];
+    let mut machine = Made { refusals, late: true, ..Made::default() };
+    let log = Arc::clone(&machine.log);
+    let (_, ended) = follow(&mut machine, computer.wish(), |event| match event {
+        Event::NotAttached(..) => {
+            computer.leaves("1-4");
+            true
+        }
+        Event::Left { .. } => {
+            computer.comes("1-4", "2001", 6);
+            true
+        }
+        Event::Attached { .. } => false,
+        _ => true,
+    });
+    assert_eq!(ended, Ok(()));
+    assert_eq!(*log.lock().unwrap(), ["detach late", "attach 6 at 3", "detach phone-6"]);
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::domain::parse;
 use super::*;
 
@@ -131,6 +133,14 @@ fn every_refusal_that_was_seen_has_a_meaning() {
         ("Requested operation is not valid: domain is not running", "vm/not-running"),
         ("Unable to open /dev/bus/usb/001/005: Permission denied", "vm/denied"),
         ("operation failed: something new", "vm/refused"),
+        (
+            "internal error: unable to execute QEMU command device_add: failed to open /dev/bus/usb/001/005: Permission denied",
+            "vm/denied",
+        ),
+        (
+            "internal error: unable to execute QEMU command device_add: failed to open host usb device",
+            "vm/phone-gone",
+        ),
     ];
     for (text, code) in texts {
         let why = refusing(folder.path(), &format!("{head}{text}"));
@@ -191,4 +201,18 @@ fn a_description_by_ids_does_not_keep_a_guest_from_starting_without_the_phone() 
         hostdev(&HostdevSource::Ids { vid: 1, pid: 2 }, Some(&port()), true, None)
             .contains("<address type='usb'")
     );
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_description_holds_reading_it_ends(at in 0..DOMAIN.len(), bytes in ".{0,20}") {
+        let mut text = DOMAIN.replace("HOSTDEV", PHONE);
+        if text.is_char_boundary(at) {
+            text.insert_str(at, &bytes);
+        }
+        if let Ok(guest) = parse(&text) {
+            let _ = guest.choose(None, Some(3));
+            prop_assert!(guest.ours().len() <= 1);
+        }
+    }
 }
