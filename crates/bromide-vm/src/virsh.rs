@@ -17,6 +17,9 @@ use run::{Program, Said};
 /// What this tool's devices are called in a domain. libvirt leaves aliases that begin with `ua-` to its users.
 pub(crate) const OURS: &str = "ua-bromide-phone";
 
+/// Standard input as a file. `/dev/stdin` is a link that a bare system may lack.
+const INPUT: &str = if cfg!(target_os = "linux") { "/proc/self/fd/0" } else { "/dev/stdin" };
+
 /// How often libvirt is asked whether the domain still runs.
 const CHECK: Duration = Duration::from_secs(5);
 /// How long the machine may take to let go of a device.
@@ -150,7 +153,7 @@ impl Machine for Virsh {
         let held = Held { id: OURS.to_owned(), host: Some((device.bus, device.address)) };
         let source = HostdevSource::Address { bus: device.bus, device: device.address };
         let xml = hostdev(&source, Some(port), guest_reset, Some(OURS));
-        let words = ["attach-device", "--domain", &self.name, "--file", "/dev/stdin", "--live"];
+        let words = ["attach-device", "--domain", &self.name, "--file", INPUT, "--live"];
         self.say(&words, Some(&xml))?;
         Ok(held)
     }
@@ -158,7 +161,7 @@ impl Machine for Virsh {
     fn detach(&mut self, held: &Held) -> Result<(), VmError> {
         match Self::xml(held) {
             Some(xml) => {
-                let words = ["detach-device", "--domain", &self.name, "--file", "/dev/stdin", "--live"];
+                let words = ["detach-device", "--domain", &self.name, "--file", INPUT, "--live"];
                 self.say(&words, Some(&xml))?;
             }
             None => {

@@ -117,7 +117,7 @@ fn attaching_hands_virsh_a_description_with_the_pinned_port_and_detaching_waits_
     );
     assert!(read("unplugged").contains("<address bus='1' device='5'/>"));
     let calls = read("calls");
-    assert!(calls.contains("attach-device --domain winxp --file /dev/stdin --live"), "{calls}");
+    assert!(calls.contains(&format!("attach-device --domain winxp --file {INPUT} --live")), "{calls}");
     assert_eq!(calls.matches("dumpxml").count(), 2, "{calls}");
 }
 
