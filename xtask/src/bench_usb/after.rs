@@ -13,12 +13,13 @@ use super::tools;
 const VENDOR: &str = "0x0e8d";
 
 /// Lines in the manner of a job: `PASS`, `FAIL`, `FIGURE`.
-pub(crate) fn check(what: After, folder: &Path) -> String {
+pub(crate) fn check(what: After, folder: &Path, program: &Path) -> String {
     let lines = match what {
         After::Faces => capture(folder).and_then(|events| faces(&events, folder)),
         After::Arrival => capture(folder).and_then(|events| arrival(&events, folder)),
         After::Handover => handover(folder),
         After::Takeover => takeover(folder),
+        After::Session => session(folder, program),
     };
     lines.unwrap_or_else(|what| format!("FAIL {what}\n"))
 }
@@ -33,14 +34,59 @@ fn capture(folder: &Path) -> Result<Vec<Event>, String> {
 fn faces(events: &[Event], folder: &Path) -> Result<String, String> {
     let file = folder.join("usbmon.pcap");
     fs::write(&file, capture::file(events)).map_err(|e| format!("{}: {e}", file.display()))?;
+    shows_faces(&file, folder, &format!("{} events", events.len()))
+}
+
+fn shows_faces(file: &Path, folder: &Path, what: &str) -> Result<String, String> {
     let expected = fs::read_to_string(folder.join("faces")).map_err(|e| format!("faces: {e}"))?;
     let mut tshark = Command::new("tshark");
-    tshark.arg("-r").arg(&file).args(["-Y", "usb.idProduct", "-T", "fields"]);
+    tshark.arg("-r").arg(file).args(["-Y", "usb.idProduct", "-T", "fields"]);
     let shown = tools::output(tshark.args(["-e", "usb.idVendor", "-e", "usb.idProduct"]))?;
     let seen = in_order(&shown);
-    let text = format!("tshark opens {} events and shows {seen}", events.len());
+    let text = format!("tshark opens {what} and shows {seen}");
     let right = seen.split_whitespace().eq(expected.split_whitespace());
     Ok(if right { format!("PASS {text}\n") } else { format!("FAIL {text}, not {expected}\n") })
+}
+
+/// What the plugin has to name in the recording of a read.
+const COMMANDS: [&str; 3] = ["SEND_DA", "JUMP_DA", "NAND_READ"];
+/// What it must not find there.
+const ODD: [&str; 5] = ["_ws.malformed", "_ws.lua.error", "mtk.out_of_step", "mtk.unknown", "mtk.bad_sum"];
+
+/// `session.pcapng` shows the faces in the file `faces`, and the plugin of `program` understands all of it.
+fn session(folder: &Path, program: &Path) -> Result<String, String> {
+    let file = folder.join("session.pcapng");
+    let mut lines = shows_faces(&file, folder, "the recording")?;
+    let script = folder.join("mtk.lua");
+    let plugin = tools::output(Command::new(program).args(["wireshark", "show"]))?;
+    fs::write(&script, plugin).map_err(|e| format!("{}: {e}", script.display()))?;
+    let mut tshark = Command::new("tshark");
+    tshark.args(["-2", "-X", &format!("lua_script:{}", script.display()), "-r"]).arg(&file);
+    tshark.args(["-T", "fields", "-e", "mtk.brom.cmd_name", "-e", "mtk.da.cmd_name"]);
+    tshark.args(ODD.iter().flat_map(|field| ["-e", field]));
+    let shown = tools::output(&mut tshark)?;
+    lines += &understood(&shown);
+    Ok(lines)
+}
+
+/// Judges lines of two fields with names of commands and those of [`ODD`].
+fn understood(shown: &str) -> String {
+    let rows = shown.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    let (mut named, mut odd) = (0, 0);
+    let mut missing = COMMANDS.to_vec();
+    for row in rows {
+        let names = row.iter().take(2).flat_map(|field| field.split(',')).filter(|name| !name.is_empty());
+        for name in names {
+            named += 1;
+            missing.retain(|wanted| *wanted != name);
+        }
+        odd += usize::from(row.iter().skip(2).any(|field| !field.is_empty()));
+    }
+    let text = format!("the plugin names {named} commands, {odd} frames are odd");
+    match (odd, missing.as_slice()) {
+        (0, []) => format!("PASS {text}\n"),
+        _ => format!("FAIL {text}; missing: {}\n", missing.join(", ")),
+    }
 }
 
 fn in_order(shown: &str) -> String {
@@ -181,6 +227,15 @@ mod tests {
         let one = |from: Duration, _, _| (from < Duration::from_secs(2)).then_some(from);
         assert!(distribution("w", "faces", "x", &adds, one).starts_with("FAIL"));
         assert!(distribution("w", "faces", "x", &[], all).starts_with("FAIL"));
+    }
+
+    #[test]
+    fn a_recording_is_understood_when_every_command_is_named_and_nothing_is_odd() {
+        let good = "SEND_DA\t\t\t\t\t\t\n\t\t\t\t\t\t\nJUMP_DA\t\t\t\t\t\t\n\tNAND_READ,FINISH\t\t\t\t\t\n";
+        assert_eq!(understood(good), "PASS the plugin names 4 commands, 0 frames are odd\n");
+        assert!(understood("SEND_DA\t\t\t\t\t\t\n").starts_with("FAIL"));
+        assert!(understood(&format!("{good}\t\t\t\t1\t\t\n")).starts_with("FAIL"));
+        assert!(understood("").starts_with("FAIL"));
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Bench {
             };
             let mut log = read(&results.join(format!("{name}.log"))).unwrap_or_default();
             if let (Some(after), true) = (job.after, done.is_ok()) {
-                let more = after::check(after, &share.join("out").join(name));
+                let more = after::check(after, &share.join("out").join(name), &self.program);
                 let _ = fs::write(results.join(format!("{name}.after.log")), &more);
                 log.push_str(&more);
             }

@@ -5,7 +5,7 @@
 //! outside the guest, on an emulated xHCI), `phone` (its `--with` keys then), `full` (`only`: long runs only),
 //! `waiting` (what the tree lacks: the job is listed and not run), `root` (`yes`: the file system of the machine is offered to
 //! the guest, read-only, for its QEMU), `needs` (`libvirt`: that has to be installed), `after` (a check on the machine:
-//! `faces`, `arrival`, `handover`, `takeover`).
+//! `faces`, `arrival`, `handover`, `takeover`, `session`).
 
 use std::fs;
 use std::path::Path;
@@ -46,6 +46,8 @@ pub(crate) enum After {
     Handover,
     /// The same by QEMU's own matching: until the kernel's driver is taken off.
     Takeover,
+    /// The recording opens in tshark with the plugin, shows the faces the job promises, and every command is understood.
+    Session,
 }
 
 impl Job {
@@ -80,6 +82,7 @@ impl Job {
                 ("waiting", value) => job.waiting = Some(value.into()),
                 ("after", "faces") => job.after = Some(After::Faces),
                 ("after", "arrival") => job.after = Some(After::Arrival),
+                ("after", "session") => job.after = Some(After::Session),
                 ("after", "handover") => job.after = Some(After::Handover),
                 ("after", "takeover") => job.after = Some(After::Takeover),
                 ("boot" | "full" | "after" | "root" | "needs", value) => {

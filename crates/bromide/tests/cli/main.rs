@@ -30,4 +30,5 @@ mod replay;
 mod setup;
 mod tree;
 mod usb_refusals;
+mod watch_record;
 mod wireshark;

@@ -2,15 +2,16 @@
 //!
 //! Promises: of all that passes on USB only one phone's transfers are handed on, and nothing of a phone that runs its
 //! own system; what was cut or lost on the way is counted and noted where it happened, as far as it shows; nothing
-//! here sends anything to a device. One thread reads and chooses, another writes, so that a slow disk does not make
-//! the kernel's buffer run over. Linux only: elsewhere [`Usbmon::open`] says so.
+//! here sends anything to a device. One thread reads, one chooses and one writes, so that neither a burst nor a slow disk
+//! makes the kernel's buffer run over. Linux only: elsewhere [`Usbmon::open`] says so.
 //!
 //! Source: `Documentation/usb/usbmon.rst`; `drivers/usb/mon/mon_bin.c` for what it does with long events and a full
 //! buffer.
 
+mod chooser;
 mod chunks;
+mod intake;
 mod losses;
-mod reader;
 #[cfg(test)]
 mod seen;
 mod sort;
@@ -30,8 +31,9 @@ use std::thread::{self, JoinHandle};
 use bromide_capture::{About, Monitored};
 
 use super::listing::Places;
+use chooser::{Chooser, End};
 use chunks::Chunks;
-use reader::{End, Reader};
+use intake::Intake;
 pub use source::Usbmon;
 pub use wanted::WantedPort;
 
@@ -130,7 +132,7 @@ impl Shared {
 
 #[derive(Debug)]
 struct Threads<W> {
-    reader: JoinHandle<(Recorded, End)>,
+    chooser: JoinHandle<(Recorded, End)>,
     writer: JoinHandle<io::Result<W>>,
 }
 
@@ -149,24 +151,27 @@ impl<W: Write + Send + 'static> Monitor<W> {
     /// A thread cannot be started.
     pub fn start(from: Usbmon, to: W, options: MonitorOptions) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let (chunks, incoming) = Chunks::new();
-        let mut reader = Reader::new(from, options.places, options.port, Arc::clone(&shared));
-        reader.begin();
+        let thread = |name: &str| thread::Builder::new().name(name.into());
+        let (intake, pieces) = Intake::new(from);
         let told = Arc::clone(&shared);
-        let writer = thread::Builder::new().name("usbmon file".into()).spawn(move || {
+        thread("usbmon").spawn(move || intake.run(&told))?;
+        let (chunks, incoming) = Chunks::new();
+        let told = Arc::clone(&shared);
+        let writer = thread("usbmon file").spawn(move || {
             let written = chunks::write_all(to, &incoming);
             if let Err(e) = &written {
                 told.tell(format!("the recording has ended: it cannot be written any more: {e}"));
             }
             written
         })?;
+        let mut chooser = Chooser::new(pieces, options.places, options.port, Arc::clone(&shared));
+        chooser.begin();
         let about = options.about;
-        let reading = thread::Builder::new().name("usbmon".into());
-        let reader = reading.spawn(move || match Monitored::new(chunks, &about) {
-            Ok(to) => reader.run(to),
+        let chooser = thread("usbmon phone").spawn(move || match Monitored::new(chunks, &about) {
+            Ok(to) => chooser.run(to),
             Err(_) => (Recorded::default(), End::Unwritten),
         })?;
-        Ok(Self { threads: Some(Threads { reader, writer }), shared })
+        Ok(Self { threads: Some(Threads { chooser, writer }), shared })
     }
 
     /// Something the user should know, each once: that the recording has ended early, or what was left out of it.
@@ -180,11 +185,11 @@ impl<W: Write + Send + 'static> Monitor<W> {
     pub fn finish(&mut self) -> (Recorded, Result<W, MonitorError>) {
         self.shared.stop.store(true, Ordering::Relaxed);
         let panicked = || io::Error::other("it has ended before");
-        let Some(Threads { reader, writer }) = self.threads.take() else {
+        let Some(Threads { chooser, writer }) = self.threads.take() else {
             return (Recorded::default(), Err(MonitorError::Read(panicked())));
         };
         let (recorded, end) =
-            reader.join().unwrap_or_else(|_| (Recorded::default(), End::Unread(panicked())));
+            chooser.join().unwrap_or_else(|_| (Recorded::default(), End::Unread(panicked())));
         let written = writer.join().unwrap_or_else(|_| Err(panicked()));
         let to = match (written, end) {
             (Err(e), _) => Err(MonitorError::Write(e)),

@@ -1,22 +1,27 @@
 //! `/dev/usbmon0`: the events of all buses, one after the other.
 
 use core::time::Duration;
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, read};
+use rustix::process::setpriority_process;
 
 use super::super::listing::Places;
 use super::UsbmonError;
 
-/// Bytes of one read: an event of the usual ring (300 KiB, of which one event fills a fifth), and its head. A longer
+/// Room for one read: an event of the usual ring (300 KiB, of which one event fills a fifth), and its head. A longer
 /// one comes in several reads.
 const READ: usize = 64 << 10;
 /// How long an end is left alone before it is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// Priority of the thread that reads, as nice(1) has it.
+const URGENT: i32 = -15;
 
 /// What a read brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +36,7 @@ pub(super) enum Came {
 /// The kernel's view of all that passes on USB, collected from the moment it is opened.
 #[derive(Debug)]
 pub struct Usbmon {
-    file: File,
-    buffer: Box<[u8]>,
-    at_end: bool,
+    file: OwnedFd,
 }
 
 impl Usbmon {
@@ -45,9 +48,7 @@ impl Usbmon {
         let path: PathBuf = places.dev.join("usbmon0");
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match rustix::fs::open(&path, flags, Mode::empty()) {
-            Ok(file) => {
-                Ok(Self { file: file.into(), buffer: vec![0; READ].into_boxed_slice(), at_end: false })
-            }
+            Ok(file) => Ok(Self { file }),
             // The node without the module behind it.
             Err(Errno::NODEV | Errno::NXIO) => Err(UsbmonError::Missing(path)),
             Err(e) => Err(match io::Error::from(e) {
@@ -58,26 +59,28 @@ impl Usbmon {
         }
     }
 
-    /// Appends what there is, at most one event.
-    pub(super) fn read(&mut self, into: &mut Vec<u8>) -> io::Result<Came> {
-        self.at_end = false;
-        match self.file.read(&mut self.buffer) {
-            Ok(0) => {
-                self.at_end = true;
-                Ok(Came::End)
-            }
-            Ok(length) => {
-                into.extend(self.buffer.get(..length).unwrap_or_default());
-                Ok(Came::Bytes)
-            }
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(Came::Nothing),
-            Err(e) => Err(e),
+    /// Has the thread that calls this served before others, where the user may wish that (who is not root may not).
+    pub(super) fn hurry(&self) {
+        // In Linux a priority is a thread's: setpriority(2), "C library/kernel differences".
+        let _ = setpriority_process(None, URGENT);
+    }
+
+    /// Appends what there is, at most one event, to a piece that is going to have about `piece` bytes.
+    pub(super) fn read(&mut self, into: &mut Vec<u8>, piece: usize) -> io::Result<Came> {
+        if into.capacity() - into.len() < READ {
+            into.reserve(if into.is_empty() { piece + READ } else { READ });
+        }
+        match read(&self.file, spare_capacity(into)) {
+            Ok(0) => Ok(Came::End),
+            Ok(_) => Ok(Came::Bytes),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(Came::Nothing),
+            Err(e) => Err(e.into()),
         }
     }
 
     /// Waits until there is something, or for this time.
-    pub(super) fn wait(&self, within: Duration) {
-        if self.at_end {
+    pub(super) fn wait(&self, came: Came, within: Duration) {
+        if came == Came::End {
             std::thread::sleep(within.min(PAUSE));
             return;
         }

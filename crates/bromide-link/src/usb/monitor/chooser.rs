@@ -1,32 +1,30 @@
-//! The thread that reads: events in, the phone's out to the recording, with what is missing of them.
+//! The thread that chooses: events in, the phone's out to the recording, with what is missing of them.
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bromide_capture::{Monitored, UsbmonEvent};
 use bromide_proto::link::Direction;
 
 use super::super::listing::{Device, Places, list, raw_descriptors};
+use super::intake::Pieces;
 use super::losses::Losses;
 use super::sort::{Kept, Sort};
-use super::source::{Came, Usbmon};
 use super::wanted::WantedPort;
 use super::{Recorded, Shared};
 
-/// Longest wait without a look at the wish to stop.
-const WAIT: Duration = Duration::from_millis(50);
+/// Longest wait without anything to be done.
+const WAIT: Duration = Duration::from_millis(100);
 /// Time between two looks at the list of devices, while somebody waits for one.
 const LOOK: Duration = Duration::from_millis(5);
 /// What came is handed on at least so often.
 const FLUSH: Duration = Duration::from_millis(500);
-/// How long events that still come are taken once the end is wished: a busy bus has no last one.
-const LAST: Duration = Duration::from_secs(1);
-/// Reads between two looks at the clock while there is always more.
-const BUSY: u32 = 64;
+/// How long a port is still looked for when nothing comes any more.
+const LAST: Duration = Duration::from_millis(200);
 
-/// Why reading ended.
+/// Why the recording ended.
 #[derive(Debug)]
 pub(super) enum End {
     Asked,
@@ -36,8 +34,8 @@ pub(super) enum End {
 
 /// Everything the thread has.
 #[derive(Debug)]
-pub(super) struct Reader {
-    from: Usbmon,
+pub(super) struct Chooser {
+    from: Pieces,
     places: Places,
     shared: Arc<Shared>,
     sort: Sort,
@@ -51,8 +49,8 @@ pub(super) struct Reader {
     flushed: Instant,
 }
 
-impl Reader {
-    pub(super) fn new(from: Usbmon, places: Places, port: WantedPort, shared: Arc<Shared>) -> Self {
+impl Chooser {
+    pub(super) fn new(from: Pieces, places: Places, port: WantedPort, shared: Arc<Shared>) -> Self {
         let now = Instant::now();
         Self {
             from,
@@ -78,7 +76,7 @@ impl Reader {
     }
 
     pub(super) fn run<W: Write>(mut self, mut to: Monitored<W>) -> (Recorded, End) {
-        let mut end = self.read(&mut to);
+        let mut end = self.choose(&mut to);
         self.sort.end();
         self.tell();
         if to.flush().is_err() && matches!(end, End::Asked) {
@@ -90,42 +88,32 @@ impl Reader {
         (self.recorded, end)
     }
 
-    fn read<W: Write>(&mut self, to: &mut Monitored<W>) -> End {
-        let mut stop_at = None;
-        let mut busy = 0;
+    fn choose<W: Write>(&mut self, to: &mut Monitored<W>) -> End {
         loop {
-            let came = match self.from.read(&mut self.bytes) {
-                Ok(came) => came,
-                Err(e) => return End::Unread(e),
+            let came = self.from.recv_timeout(if self.sort.waits() { LOOK } else { WAIT });
+            self.now = Instant::now();
+            let ended = match came {
+                Ok(Ok(piece)) => self.take(&piece).err().map(End::Unread),
+                Ok(Err(e)) => Some(End::Unread(e)),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.look_for_the_last();
+                    Some(End::Asked)
+                }
             };
-            busy = if came == Came::Bytes { busy + 1 } else { 0 };
-            let at_leisure = busy % BUSY == 0;
-            if at_leisure {
-                self.now = Instant::now();
-            }
-            if let Err(e) = self.take_events() {
-                return End::Unread(e);
-            }
-            if at_leisure {
-                self.look();
-            }
+            self.look();
             if self.write(to).is_err() {
                 return End::Unwritten;
             }
-            if at_leisure && self.shared.stop.load(Ordering::Relaxed) {
-                let stop_at = *stop_at.get_or_insert(self.now + LAST);
-                if (came != Came::Bytes && !self.sort.waits()) || self.now >= stop_at {
-                    return End::Asked;
-                }
-            }
-            if came != Came::Bytes {
-                self.from.wait(if self.sort.waits() { LOOK } else { WAIT });
+            if let Some(end) = ended {
+                return end;
             }
         }
     }
 
-    /// Chooses among the whole events that were read.
-    fn take_events(&mut self) -> io::Result<()> {
+    /// Chooses among the events of a piece. The end of one may be in the next piece.
+    fn take(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.bytes.extend(piece);
         let mut done = 0;
         let invalid = |e| io::Error::new(io::ErrorKind::InvalidData, e);
         while let Some((event, length)) =
@@ -133,9 +121,22 @@ impl Reader {
         {
             done += length;
             self.sort.take(event, self.now);
+            if self.sort.waits() {
+                self.now = Instant::now();
+                self.look();
+            }
         }
         self.bytes.drain(..done);
         Ok(())
+    }
+
+    fn look_for_the_last(&mut self) {
+        let until = self.now + LAST;
+        while self.sort.waits() && self.now < until {
+            std::thread::sleep(LOOK);
+            self.now = Instant::now();
+            self.look();
+        }
     }
 
     /// Looks for the ports of those who wait.
