@@ -168,8 +168,20 @@ local function claim(key, from, tvb, id)
     return talks[key] ~= nil
 end
 
+-- A device is claimed with all its transfers: also what a serial driver asks of it, and its notifications.
+local transfer_type = Field.new("usb.transfer_type")
+local BULK = 3
+
+local function is_bulk()
+    local kind = transfer_type()
+    return kind == nil or kind.value == BULK
+end
+
 local function dissect(tvb, pinfo, tree, id)
     local from, key = side(pinfo)
+    if not is_bulk() then
+        return 0
+    end
     if not from or not key or tvb:len() == 0 or not (frames[pinfo.number] or claim(key, from, tvb, id)) then
         return 0
     end

@@ -26,6 +26,7 @@ const CONFIGURATION: &[u8] = &[
     9, 2, 32, 0, 1, 1, 0, 0xc0, 0xfa, 9, 4, 0, 0, 2, 0x0a, 0, 0, 0, 7, 5, 1, 2, 0, 2, 0, 7, 5, 0x81, 2, 0, 2,
     0,
 ];
+const INTERRUPT: u8 = 1;
 const BULK: u8 = 3;
 const CONTROL: u8 = 2;
 
@@ -88,6 +89,12 @@ fn transfers(said: &[Said], manner: Manner) -> Vec<Vec<u8>> {
         add(b'C', CONTROL, 0x80, None, &device);
         add(b'S', CONTROL, 0x80, Some([0x80, 6, 0, 2, 0, 0, 32, 0]), &[]);
         add(b'C', CONTROL, 0x80, None, CONFIGURATION);
+        // What a serial driver asks of the device is no part of the conversation: SET_LINE_CODING, and a notification
+        // SERIAL_STATE on another endpoint (USB CDC PSTN 1.2, sections 6.3.10 and 6.5.4).
+        add(b'S', CONTROL, 0x00, Some([0x21, 0x20, 0, 0, 0, 0, 7, 0]), &[0x80, 0x25, 0, 0, 0, 0, 8]);
+        add(b'C', CONTROL, 0x00, None, &[]);
+        add(b'S', INTERRUPT, 0x82, None, &[]);
+        add(b'C', INTERRUPT, 0x82, None, &[0xa1, 0x20, 0, 0, 1, 0, 2, 0, 3, 0]);
     }
     for it in said {
         match it {

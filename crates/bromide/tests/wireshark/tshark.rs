@@ -46,6 +46,7 @@ const FIELDS: &[&str] = &[
     "_ws.lua.error",
     "_ws.expert.message",
     "usb.device_address",
+    "usb.transfer_type",
     "usb.capdata",
     "mtk",
     "mtk.internal",
@@ -152,13 +153,17 @@ impl Sheet {
         self.values(name).iter().map(|n| n.parse().unwrap()).collect()
     }
 
-    /// A session that nothing disturbed: every frame with data is understood.
+    /// A session that nothing disturbed: every bulk transfer with data is understood, and nothing else is.
     pub(crate) fn assert_understood(&self) {
         assert!(!self.having("mtk").is_empty());
         for row in &self.0 {
             let odd = ["mtk.out_of_step", "mtk.unknown", "mtk.bad_sum"].iter().any(|name| row.has(name));
             assert!(!odd && !row.get("_ws.col.Info").contains("unknown"), "{row:?}");
-            assert!(row.has("mtk") || !row.has("usb.capdata"), "{row:?}");
+            let is_bulk = row.get("usb.transfer_type") == "0x03";
+            assert!(
+                if is_bulk { row.has("mtk") || !row.has("usb.capdata") } else { !row.has("mtk") },
+                "{row:?}"
+            );
         }
     }
 }
