@@ -36,7 +36,7 @@ until_true 10 test -c /dev/ttyACM0
 record tty.pcapng
 piece tty.bin --via serial:/dev/ttyACM0
 same tty.bin "read by another process through the serial driver"
-recorded tty.pcapng
+recorded tty.pcapng; cp tty.pcapng "$OUT"
 unplug $phone
 # A serial port takes 32 KiB at once, which the replay has to be told: 15 pages.
 piece tty-again.bin --via replay:tty.pcapng --packet-pages 15
@@ -45,7 +45,7 @@ bromide log replay tty.pcapng --as-phone --listen pty:phone.tty > served.log 2>&
 until_true 10 test -e phone.tty
 piece served.bin --via serial:phone.tty
 same served.bin "the same bytes out of the recording served to another process"
-kill $server
+kill $server 2> /dev/null
 
 mkdir -m 777 user
 su user -c "bromide watch --record user/x.pcapng" > denied.log 2>&1
