@@ -42,7 +42,8 @@ monitor() { { echo "$1"; sleep 0.2; } | timeout 5 nc 127.0.0.1 4444 | tr -d '\r'
 guest_usb() { monitor 'info usb' | grep -a 'Product'; }
 # in_guest PID PORT: QEMU itself says that this face is at this port of the guest.
 in_guest() { guest_usb | grep -qa "Port $2, .*Product Phone $1"; }
-guest_is_empty() { ! guest_usb | grep -qa 'Phone'; }
+# It has to have answered at all.
+guest_is_empty() { said=$(monitor 'info usb'); [ "$(echo "$said" | grep -ca '(qemu)')" -gt 0 ] && ! echo "$said" | grep -qa 'Phone'; }
 # parade FILE: guest ports and faces in the order in which QEMU said it had them.
 parade() { grep -ao 'Port [0-9.]*, .*Product Phone [0-9]*' "$1" | sed 's/Port \([0-9.]*\),.*Phone /\1:/' | uniq | tr '\n' ' ' | sed 's/ $//'; }
 # Drivers of the phone's interfaces on this side.

@@ -25,9 +25,12 @@ within 10 there 0003
 within 3 acm_has_it
 bench-probe hold-usb 0e8d:0003 > hold.log 2>&1 & holder=$!
 within 5 grep -q held hold.log
-timeout -s INT 3 bromide vm attach --qmp $QMP > held.log 2>&1
-says 'in use by bench-probe \(process [0-9]+\).*vm/claimed' held.log "a phone that another program holds: which one"
+bromide vm attach --qmp $QMP > held.log 2>&1 & follower=$!
+check "a phone that another program holds is refused" within 10 grep -q claimed held.log
 check "it is not in the guest" guest_is_empty
+check "the other program still has it" kill -0 $holder
+kill -INT $follower; wait $follower
+says 'in use by bench-probe \(process [0-9]+\).*vm/claimed' held.log "it says which program"
 kill $holder; wait $holder 2> /dev/null
 machine_off
 # A machine whose user may not open the phone.
@@ -36,10 +39,32 @@ in_host setpriv --reuid 1000 --clear-groups qemu-system-x86_64 -accel tcg -M pc 
     -device qemu-xhci,id=xhci -qmp unix:/tmp/user.sock,server=on,wait=off -daemonize || fail "no machine of a user"
 timeout -s INT 5 bromide vm attach --qmp /host/tmp/user.sock > denied.log 2>&1
 says 'may not open the phone.*vm/denied' denied.log "no rights"
-says 'setup linux|dynamic_ownership' denied.log "it says what to do"
+says '^  next: let the user .* setup linux --install' denied.log "it says what to do"
 cat denied.log
 killall -9 qemu-system-x86_64; within 5 eval '! pidof qemu-system-x86_64 > /dev/null'
 unplug $phone
+# A controller of full speed only, and a phone that is gone before any machine could have it.
+machine -device piix3-usb-uhci,id=slow
+bromide vm attach --qmp $QMP > slow.log 2>&1 & follower=$!
+bench-probe faces '2001:3000' 1 > faces.log
+kill -INT $follower; wait $follower
+cat slow.log
+if grep -q 'is in the guest' slow.log; then pass "QEMU has made a high-speed phone a full-speed one"
+else says 'vm/not-opened' slow.log "a high-speed phone at a full-speed port"; fi
+machine_off
+xhci
+bromide vm attach --qmp $QMP > late.log 2>&1 & follower=$!
+within 10 grep -q Waiting late.log
+kill -STOP "$(cat /host/run/qemu.pid)"
+(sleep 2.5; kill -CONT "$(cat /host/run/qemu.pid)") &
+bench-probe faces '2000:1500' 1 > faces.log
+within 10 grep -q 'left before' late.log
+kill -INT $follower; wait $follower; code=$?
+cat late.log
+says 'left before the guest had it: it was there for [0-9.]+ s, and was asked for during [0-9.]+ s' late.log "a phone that is faster than the machine"
+says 'next: hold Volume-Down' late.log "it says what to do"
+check "and ends well ($code)" test $code = 0
+machine_off
 machine
 try; says 'no USB controller.*vm/no-controller' try.log "a machine without USB"
 says 'qemu-xhci' try.log "it says how to give it one"

@@ -84,9 +84,15 @@ pub enum VmError {
         /// Ports of this bus that are free.
         free: Vec<u32>,
     },
-    /// The controller cannot have devices of this speed.
-    #[error("the USB controller of the virtual machine does not take this speed: {0}")]
-    Speed(String),
+    /// The machine found the phone and could not make use of it; its own output says more.
+    #[error("the virtual machine could not open the phone: {0}")]
+    NotOpened(String),
+    /// A run of this tool has put it there and goes on.
+    #[error("the phone in the virtual machine is that of a run that goes on, process {0}")]
+    Running(u32),
+    /// The libvirt that was named is that of another computer.
+    #[error("{0} is on another computer")]
+    Elsewhere(String),
     /// All ports are taken.
     #[error("every USB port of the virtual machine is taken")]
     NoFreePort,
@@ -133,7 +139,9 @@ impl VmError {
             Self::NoBus { .. } => "vm/no-bus",
             Self::NoPort { .. } => "vm/no-port",
             Self::PortTaken { .. } => "vm/port-taken",
-            Self::Speed(_) => "vm/speed",
+            Self::NotOpened(_) => "vm/not-opened",
+            Self::Running(_) => "vm/running",
+            Self::Elsewhere(_) => "vm/elsewhere",
             Self::NoFreePort => "vm/no-free-port",
             Self::Denied(_) => "vm/denied",
             Self::Claimed(_) => "vm/claimed",

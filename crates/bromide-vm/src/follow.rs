@@ -7,14 +7,15 @@ use std::fs;
 use std::time::{Duration, Instant, SystemTime};
 
 use bromide_link::Cancel;
-use bromide_link::usb::{Change, Device, Places, Watch, give_back, list};
+use bromide_link::usb::{Change, Device, Places, Watch};
 use bromide_proto::bus::{Face, Sighting};
 use bromide_proto::link::LinkError;
 
 use crate::error::VmError;
-use crate::guest::{GuestPort, Held};
+use crate::guest::{Guest, GuestPort, Held};
 use crate::holder;
 use crate::machine::{HostDevice, Machine};
+use crate::take_back::{out, returned, take_back};
 
 /// How long a device that is there may still be refused: rights are given a moment after the device came.
 const RIGHTS: Duration = Duration::from_secs(2);
@@ -22,8 +23,6 @@ const RIGHTS: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(20);
 /// How often the machine is asked whether it is still on while nothing happens on USB.
 const LOOK: Duration = Duration::from_millis(200);
-/// How long the host's driver may take to bind again.
-const BIND: Duration = Duration::from_secs(2);
 /// More than that since the device's file was made: it was there before.
 const LONG_AGO: Duration = Duration::from_secs(60);
 
@@ -52,6 +51,15 @@ pub enum Event {
     },
     /// It is none of those wished for; it stays with the host.
     Passed(Sighting),
+    /// A phone came at another port than the one that is followed; it stays with the host.
+    Elsewhere {
+        /// What it shows, and where.
+        seen: Sighting,
+        /// The port that is followed.
+        followed: String,
+    },
+    /// The user wishes to stop while the guest has the phone.
+    TakingBack,
     /// The guest has it.
     Attached {
         /// What it shows.
@@ -112,13 +120,17 @@ pub struct Follower<'a> {
     machine: &'a mut dyn Machine,
     wish: Wish,
     port: GuestPort,
+    /// What an earlier run has left in the guest.
+    left: Vec<Held>,
     now: Option<Now>,
+    /// An attachment failed in a way that leaves open whether the guest has it.
+    doubtful: bool,
 }
 
 impl<'a> Follower<'a> {
-    /// Everything goes to this port, which [`Guest::choose`](crate::Guest::choose) has found free.
-    pub const fn new(machine: &'a mut dyn Machine, port: GuestPort, wish: Wish) -> Self {
-        Self { machine, wish, port, now: None }
+    /// Everything goes to this port, which [`Guest::choose`] has found free in this guest.
+    pub fn new(machine: &'a mut dyn Machine, guest: &Guest, port: GuestPort, wish: Wish) -> Self {
+        Self { machine, wish, port, left: guest.ours(), now: None, doubtful: false }
     }
 
     /// Follows until the user wishes to stop (which is how it is meant to end), then takes the phone back.
@@ -127,8 +139,13 @@ impl<'a> Follower<'a> {
     /// [`VmError::Gone`] when the machine was switched off; the bus cannot be watched; several phones and no choice;
     /// or the machine does not let go of the phone at the end.
     pub fn follow(&mut self, cancel: &Cancel, tell: &mut dyn FnMut(&Event)) -> Result<(), VmError> {
-        take_back(self.machine, &self.wish.places, tell)?;
+        for held in core::mem::take(&mut self.left) {
+            out(self.machine, &held, &self.wish.places, tell)?;
+        }
         let followed = self.watch(cancel, tell);
+        if self.now.is_some() && followed.is_ok() {
+            tell(&Event::TakingBack);
+        }
         // Also after a failure: what is left in the guest hinders the next run.
         let ended = self.end(tell);
         followed.and(ended)
@@ -140,13 +157,15 @@ impl<'a> Follower<'a> {
         loop {
             // What is there at the beginning is looked at together: two phones are no choice.
             match watch.next(if first.is_empty() { LOOK } else { Duration::ZERO }, cancel) {
+                // Whatever came just before the wish to stop stays with the host.
+                Ok(_) if cancel.is_set() => return Ok(()),
                 Ok(change @ Change::Came { before: true, .. }) => first.push(change),
                 Ok(change) => {
-                    self.begin(&mut first, tell)?;
-                    self.changed(change, tell)?;
+                    self.begin(&mut first, cancel, tell)?;
+                    self.changed(change, cancel, tell)?;
                 }
                 Err(LinkError::Timeout(_)) => {
-                    self.begin(&mut first, tell)?;
+                    self.begin(&mut first, cancel, tell)?;
                     self.machine.check()?;
                 }
                 Err(LinkError::Cancelled) => return Ok(()),
@@ -156,13 +175,18 @@ impl<'a> Follower<'a> {
     }
 
     /// The phones that were there before.
-    fn begin(&mut self, first: &mut Vec<Change>, tell: &mut dyn FnMut(&Event)) -> Result<(), VmError> {
+    fn begin(
+        &mut self,
+        first: &mut Vec<Change>,
+        cancel: &Cancel,
+        tell: &mut dyn FnMut(&Event),
+    ) -> Result<(), VmError> {
         let ports: Vec<String> = first.iter().filter_map(|change| self.wanted(change)).collect();
         if ports.len() > 1 {
             return Err(VmError::SeveralPhones(ports));
         }
         for change in first.drain(..) {
-            self.changed(change, tell)?;
+            self.changed(change, cancel, tell)?;
         }
         Ok(())
     }
@@ -174,25 +198,29 @@ impl<'a> Follower<'a> {
         (here && self.wish.faces.contains(&seen.face)).then(|| seen.port.clone())
     }
 
-    fn changed(&mut self, change: Change, tell: &mut dyn FnMut(&Event)) -> Result<(), VmError> {
-        match change {
-            Change::Came { ref seen, .. }
-                if self.wish.port.as_ref().is_some_and(|port| *port != seen.port) =>
-            {
-                Ok(())
+    fn changed(
+        &mut self,
+        change: Change,
+        cancel: &Cancel,
+        tell: &mut dyn FnMut(&Event),
+    ) -> Result<(), VmError> {
+        let (Change::Came { seen, .. } | Change::Left { seen, .. }) = &change;
+        let wished = self.wish.faces.contains(&seen.face);
+        if let Some(followed) = self.wish.port.clone().filter(|port| *port != seen.port) {
+            if wished && matches!(change, Change::Came { .. }) {
+                tell(&Event::Elsewhere { seen: seen.clone(), followed });
             }
+            return Ok(());
+        }
+        match change {
             Change::Came { seen, device, before } => {
                 tell(&Event::Came { seen: seen.clone(), before });
-                if self.wish.faces.contains(&seen.face) {
-                    self.wish.port.get_or_insert_with(|| seen.port.clone());
-                    self.attach(seen, device, before, tell)
+                if wished {
+                    self.attach(seen, device, before, cancel, tell)
                 } else {
                     tell(&Event::Passed(seen));
                     Ok(())
                 }
-            }
-            Change::Left { seen, .. } if self.wish.port.as_ref().is_some_and(|port| *port != seen.port) => {
-                Ok(())
             }
             Change::Left { seen, stayed } => {
                 tell(&Event::Left { seen, stayed });
@@ -207,6 +235,7 @@ impl<'a> Follower<'a> {
         seen: Sighting,
         device: Device,
         before: bool,
+        cancel: &Cancel,
         tell: &mut dyn FnMut(&Event),
     ) -> Result<(), VmError> {
         self.let_go(tell)?;
@@ -214,20 +243,23 @@ impl<'a> Follower<'a> {
         let made = (!before).then(|| fs::metadata(&host.node).and_then(|it| it.modified()).ok()).flatten();
         let begun = Instant::now();
         let why = loop {
-            if let Some(by) = holder::of(&device, &self.wish.places) {
-                break VmError::Claimed(by);
-            }
             let asked = Instant::now();
-            match self.machine.attach(&host, &self.port, self.wish.guest_reset) {
+            let answer = match holder::of(&device, &self.wish.places) {
+                Some(by) => Err(VmError::Claimed(by)),
+                None => self.machine.attach(&host, &self.port, self.wish.guest_reset),
+            };
+            match answer {
                 Ok(held) => {
                     let since_kernel = made.and_then(|made| SystemTime::now().duration_since(made).ok());
+                    // From now on this port counts, whatever the phone shows there.
+                    self.wish.port.get_or_insert_with(|| seen.port.clone());
+                    self.now = Some(Now { held, device });
                     tell(&Event::Attached {
-                        seen: seen.clone(),
+                        seen,
                         port: self.port.clone(),
                         took: asked.elapsed(),
                         since_kernel: since_kernel.filter(|since| *since < LONG_AGO),
                     });
-                    self.now = Some(Now { held, device });
                     return Ok(());
                 }
                 Err(VmError::Gone) => return Err(VmError::Gone),
@@ -235,14 +267,19 @@ impl<'a> Follower<'a> {
                 Err(VmError::PortTaken { .. }) if begun.elapsed() < RIGHTS => {
                     take_back(self.machine, &self.wish.places, tell)?;
                 }
-                Err(VmError::Denied(_) | VmError::PhoneGone(_)) if begun.elapsed() < RIGHTS => {}
+                Err(VmError::Denied(_) | VmError::PhoneGone(_) | VmError::Claimed(_))
+                    if begun.elapsed() < RIGHTS => {}
                 Err(why) => break why,
             }
-            if !device.is_there(&self.wish.places) {
+            if cancel.is_set() || !device.is_there(&self.wish.places) {
                 break VmError::PhoneGone(host.node.display().to_string());
             }
             std::thread::sleep(AGAIN);
         };
+        self.doubtful = matches!(why, VmError::NoAnswer(_) | VmError::Refused(_));
+        if cancel.is_set() {
+            return Ok(());
+        }
         if device.is_there(&self.wish.places) {
             tell(&Event::NotAttached(seen, why));
         } else {
@@ -255,6 +292,9 @@ impl<'a> Follower<'a> {
 
     /// Takes out of the guest what is in it.
     fn let_go(&mut self, tell: &mut dyn FnMut(&Event)) -> Result<(), VmError> {
+        if core::mem::take(&mut self.doubtful) {
+            take_back(self.machine, &self.wish.places, tell)?;
+        }
         let Some(now) = self.now.take() else { return Ok(()) };
         let begun = Instant::now();
         match self.machine.detach(&now.held) {
@@ -270,50 +310,16 @@ impl<'a> Follower<'a> {
     }
 
     fn end(&mut self, tell: &mut dyn FnMut(&Event)) -> Result<(), VmError> {
-        let device = self.now.as_ref().map(|now| now.device.clone());
+        let port = self.now.as_ref().map(|now| now.device.port.clone());
         let mut over = self.let_go(tell);
         if over.is_ok() {
             over = take_back(self.machine, &self.wish.places, tell);
         }
-        // A machine that was killed has given nothing back.
-        if let Some(device) = device {
-            returned(&device, &self.wish.places, tell);
+        // Nor has a machine that was killed given anything back.
+        if let Some(port) = port.filter(|_| matches!(over, Ok(()) | Err(VmError::Gone))) {
+            returned(&port, &self.wish.places, tell);
         }
         over
-    }
-}
-
-/// Takes out of the guest whatever this tool has put there, in this run or an earlier one, and sees to it that the
-/// host's drivers have it again.
-///
-/// # Errors
-/// The machine does not answer, or does not let go.
-pub fn take_back(
-    machine: &mut dyn Machine,
-    places: &Places,
-    tell: &mut dyn FnMut(&Event),
-) -> Result<(), VmError> {
-    for held in machine.look()?.ours() {
-        let begun = Instant::now();
-        match machine.detach(&held) {
-            Ok(()) | Err(VmError::NoDevice(_)) => {}
-            Err(e) => return Err(e),
-        }
-        tell(&Event::Detached { id: held.id, took: begun.elapsed(), stale: true });
-        let there = list(places).unwrap_or_default();
-        let device = there.iter().find(|device| Some((device.bus, device.address)) == held.host);
-        // The address may be somebody else's by now.
-        if let Some(device) = device.filter(|device| device.sighting().is_some()) {
-            returned(device, places, tell);
-        }
-    }
-    Ok(())
-}
-
-fn returned(device: &Device, places: &Places, tell: &mut dyn FnMut(&Event)) {
-    if device.is_there(places) {
-        let drivers = give_back(device, places, BIND);
-        tell(&Event::GivenBack { port: device.port.clone(), drivers });
     }
 }
 

@@ -55,8 +55,10 @@ pub struct GuestDevice {
     pub host: Option<(u8, u8)>,
     /// Whether it is connected at present, where that is said.
     pub attached: Option<bool>,
-    /// Whether it was put there by this tool.
+    /// Whether it was put there by this tool, in this run or one that is gone.
     pub ours: bool,
+    /// The process of another run that put it there and goes on.
+    pub run: Option<u32>,
 }
 
 /// The one port of the guest at which the phone appears each time.
@@ -104,6 +106,11 @@ impl Guest {
         self.devices.iter().find(|device| device.bus == bus && device.port == port && !device.ours)
     }
 
+    /// Processes of other runs that have put a phone there and go on.
+    pub fn runs(&self) -> Vec<u32> {
+        self.devices.iter().filter_map(|device| device.run).collect()
+    }
+
     /// The port for the phone: the wished one, else the first free one of the wished bus, else of the controller that
     /// suits a phone best.
     ///
@@ -125,14 +132,10 @@ impl Guest {
             let (bus, port) = controllers.iter().find_map(free).ok_or(VmError::NoFreePort)?;
             return Ok(GuestPort { bus, port });
         };
-        let mut refused = None;
-        for controller in controllers {
-            match self.check(controller, port) {
-                Ok(()) => return Ok(GuestPort { bus: controller.bus.clone(), port }),
-                Err(why) => refused = refused.or(Some(why)),
-            }
-        }
-        Err(refused.unwrap_or(VmError::NoController))
+        // Not at whichever controller has it free: the guest would see the phone at another place, or at one too slow.
+        let controller = controllers.first().ok_or(VmError::NoController)?;
+        self.check(controller, port)?;
+        Ok(GuestPort { bus: controller.bus.clone(), port })
     }
 
     fn check(&self, controller: &Controller, port: u32) -> Result<(), VmError> {
@@ -160,7 +163,16 @@ mod tests {
 
     fn device(bus: &str, port: &str, ours: bool) -> GuestDevice {
         let (model, id) = ("usb-tablet".into(), String::new());
-        GuestDevice { bus: bus.into(), port: port.into(), model, id, host: None, attached: None, ours }
+        GuestDevice {
+            bus: bus.into(),
+            port: port.into(),
+            model,
+            id,
+            host: None,
+            attached: None,
+            ours,
+            run: None,
+        }
     }
 
     fn guest() -> Guest {
@@ -199,8 +211,8 @@ mod tests {
     }
 
     #[test]
-    fn a_wished_port_may_be_on_any_controller_that_has_it_free() {
-        assert_eq!(guest().choose(None, Some(1)).unwrap().bus, "usb-bus.0");
+    fn a_wished_port_that_is_taken_does_not_slide_to_another_controller() {
+        assert!(matches!(guest().choose(None, Some(1)), Err(VmError::PortTaken { .. })));
     }
 
     #[test]

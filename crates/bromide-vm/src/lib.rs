@@ -10,12 +10,15 @@ mod follow;
 mod guest;
 mod holder;
 mod machine;
+mod owner;
 mod qmp;
+mod take_back;
 mod virsh;
 
 pub use error::VmError;
-pub use follow::{Event, Follower, Wish, take_back};
+pub use follow::{Event, Follower, Wish};
 pub use guest::{Controller, Guest, GuestDevice, GuestPort, Held};
 pub use machine::{HostDevice, Machine};
 pub use qmp::Qmp;
+pub use take_back::take_back;
 pub use virsh::{HostdevSource, Virsh, hostdev};

@@ -40,7 +40,8 @@ pub trait Machine: core::fmt::Debug {
     /// device.
     fn attach(&mut self, device: &HostDevice, port: &GuestPort, guest_reset: bool) -> Result<Held, VmError>;
 
-    /// Takes a device out of the guest, whether or not the host still has it. When this returns the port is free.
+    /// Takes a device out of the guest, whether or not the host still has it. When this returns the port is free, or about
+    /// to be: [`Machine::look`] tells.
     ///
     /// # Errors
     /// [`VmError::NoDevice`]: it was not there; or why it still is.

@@ -17,7 +17,7 @@ use crate::guest::{Guest, GuestPort, Held};
 use crate::machine::{HostDevice, Machine};
 use client::{Client, Refusal};
 
-/// What this tool's devices are called in the machine, with a number behind it.
+/// What this tool's devices are called in the machine, with the run's process and a number behind it.
 pub(crate) const OURS: &str = "bromide-phone-";
 
 /// How long the machine may take to let go of a device.
@@ -57,15 +57,12 @@ impl Qmp {
 
 impl Machine for Qmp {
     fn look(&mut self) -> Result<Guest, VmError> {
-        let guest = tree::look(&mut self.client)?;
-        let used = guest.devices.iter().filter_map(|d| d.id.strip_prefix(OURS)?.parse().ok());
-        self.number = used.fold(self.number, u64::max);
-        Ok(guest)
+        tree::look(&mut self.client)
     }
 
     fn attach(&mut self, device: &HostDevice, port: &GuestPort, guest_reset: bool) -> Result<Held, VmError> {
         self.number = self.number.saturating_add(1);
-        let id = format!("{OURS}{}", self.number);
+        let id = name(self.number);
         let node = device.node.to_string_lossy();
         let arguments = Self::arguments(&id, &node, port, guest_reset);
         self.client.execute("device_add", arguments)?.map_err(|refusal| refused(&refusal, port))?;
@@ -95,7 +92,7 @@ impl Machine for Qmp {
     }
 
     fn words(&self, device: Option<&HostDevice>, port: &GuestPort, guest_reset: bool) -> [String; 2] {
-        let id = format!("{OURS}1");
+        let id = name(1);
         let node = device.map_or("/dev/bus/usb/BBB/DDD".into(), |device| device.node.to_string_lossy());
         let arguments = Self::arguments(&id, &node, port, guest_reset);
         [
@@ -105,6 +102,11 @@ impl Machine for Qmp {
     }
 }
 
+/// No other run's.
+fn name(number: u64) -> String {
+    format!("{OURS}{}-{number}", std::process::id())
+}
+
 /// QEMU's words in the user's.
 fn refused(refusal: &Refusal, port: &GuestPort) -> VmError {
     let text = refusal.text.clone();
@@ -112,12 +114,13 @@ fn refused(refusal: &Refusal, port: &GuestPort) -> VmError {
     let GuestPort { bus, port } = port.clone();
     if says("Permission denied") || says("Operation not permitted") {
         VmError::Denied(text)
-    } else if says("No such file") || says("No such device") || says("failed to open host usb device") {
+    } else if says("failed to open host usb device") {
+        // Found, and then something else. Each try resets the phone and costs QEMU a file (hw/usb/host-libusb.c).
+        VmError::NotOpened(text)
+    } else if says("No such file") || says("No such device") {
         VmError::PhoneGone(text)
     } else if says("(in use?)") {
         VmError::PortTaken { bus, port, by: "another device".to_owned(), free: Vec::new() }
-    } else if says("speed mismatch") {
-        VmError::Speed(text)
     } else if says("Bus '") {
         VmError::NoBus { bus, all: Vec::new() }
     } else {

@@ -14,16 +14,17 @@ use crate::guest::{Guest, GuestPort, Held};
 use crate::machine::{HostDevice, Machine};
 use run::{Program, Said};
 
-/// What this tool's devices are called in a domain. libvirt leaves aliases that begin with `ua-` to its users.
-pub(crate) const OURS: &str = "ua-bromide-phone";
+/// What this tool's devices are called in a domain, with the run's process behind it. libvirt leaves aliases that begin with `ua-` to its users.
+pub(crate) const OURS: &str = "ua-bromide-phone-";
 
 /// Standard input as a file. `/dev/stdin` is a link that a bare system may lack.
 const INPUT: &str = if cfg!(target_os = "linux") { "/proc/self/fd/0" } else { "/dev/stdin" };
 
+/// So many times in a row it may fail to answer that.
+const STRIKES: u8 = 3;
+
 /// How often libvirt is asked whether the domain still runs.
 const CHECK: Duration = Duration::from_secs(5);
-/// How long the machine may take to let go of a device.
-const LET_GO: Duration = Duration::from_secs(10);
 
 /// A domain.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub struct Virsh {
     program: Program,
     name: String,
     checked: Instant,
+    /// How often in a row libvirt did not answer.
+    strikes: u8,
 }
 
 impl Virsh {
@@ -43,7 +46,8 @@ impl Virsh {
     }
 
     fn with(program: Program, name: &str) -> Result<Self, VmError> {
-        let mut domain = Self { program, name: name.to_owned(), checked: Instant::now() };
+        let mut domain = Self { program, name: name.to_owned(), checked: Instant::now(), strikes: 0 };
+        domain.is_here()?;
         match domain.state()?.as_str() {
             "shut off" | "crashed" | "in shutdown" => Err(VmError::NotRunning {
                 name: domain.name.clone(),
@@ -51,6 +55,24 @@ impl Virsh {
             }),
             _ => Ok(domain),
         }
+    }
+
+    /// Bus and address are those of this computer: another one would take whatever has them there.
+    fn is_here(&self) -> Result<(), VmError> {
+        let uri = self.say(&["uri"], None)?.trim().to_owned();
+        let (scheme, rest) = uri.split_once("://").unwrap_or((&uri, ""));
+        let host = rest.split('/').next().unwrap_or_default();
+        let local = host.is_empty() || host == "localhost";
+        let transport = scheme.split_once('+').map_or("unix", |(_, transport)| transport);
+        if local && transport == "unix" { Ok(()) } else { Err(VmError::Elsewhere(uri)) }
+    }
+
+    /// The same to a domain that was there: one that is switched off has gone.
+    fn tell(&self, words: &[&str], input: Option<&str>) -> Result<String, VmError> {
+        self.say(words, input).map_err(|e| match e {
+            VmError::NotRunning { .. } | VmError::NoDomain { .. } => VmError::Gone,
+            other => other,
+        })
     }
 
     fn say(&self, words: &[&str], input: Option<&str>) -> Result<String, VmError> {
@@ -90,6 +112,11 @@ impl Virsh {
             let port = after("requested USB port").parse().unwrap_or_default();
             return VmError::NoPort { bus: after("on USB bus"), port, ports: None };
         }
+        // Aliases are looked at before addresses.
+        if says("non unique alias") {
+            let by = OURS.to_owned();
+            return VmError::PortTaken { bus: String::new(), port: 0, by, free: Vec::new() };
+        }
         if says("Duplicate USB address") {
             let port = after(" port").parse().unwrap_or_default();
             let by = "another device".to_owned();
@@ -98,17 +125,16 @@ impl Virsh {
         if says("Missing USB bus") {
             return VmError::NoBus { bus: after("Missing USB bus"), all: Vec::new() };
         }
-        if says("speed mismatch") {
-            return VmError::Speed(last_line(text));
-        }
         if says("is in use by driver") {
             return VmError::Claimed(format!("the virtual machine {}", after("domain ")));
         }
         if says("no device found with alias") || says("device not found") || says("not found in domain") {
             return VmError::NoDevice(OURS.to_owned());
         }
+        if says("failed to open host usb device") {
+            return VmError::NotOpened(last_line(text));
+        }
         if says("Did not find USB device")
-            || says("failed to open host usb device")
             || says("No such device")
             || says("/dev/bus/usb") && says("No such file")
         {
@@ -142,19 +168,19 @@ impl Virsh {
 
 impl Machine for Virsh {
     fn look(&mut self) -> Result<Guest, VmError> {
-        let state = self.state()?;
-        let text = self.say(&["dumpxml", "--domain", &self.name], None)?;
+        let state = self.tell(&["domstate", "--domain", &self.name], None)?.trim().to_owned();
+        let text = self.tell(&["dumpxml", "--domain", &self.name], None)?;
         let mut guest = domain::parse(&text).map_err(VmError::Refused)?;
         guest.state = state;
         Ok(guest)
     }
 
     fn attach(&mut self, device: &HostDevice, port: &GuestPort, guest_reset: bool) -> Result<Held, VmError> {
-        let held = Held { id: OURS.to_owned(), host: Some((device.bus, device.address)) };
+        let held = Held { id: name(), host: Some((device.bus, device.address)) };
         let source = HostdevSource::Address { bus: device.bus, device: device.address };
-        let xml = hostdev(&source, Some(port), guest_reset, Some(OURS));
+        let xml = hostdev(&source, Some(port), guest_reset, Some(&held.id));
         let words = ["attach-device", "--domain", &self.name, "--file", INPUT, "--live"];
-        self.say(&words, Some(&xml))?;
+        self.tell(&words, Some(&xml))?;
         Ok(held)
     }
 
@@ -162,26 +188,16 @@ impl Machine for Virsh {
         match Self::xml(held) {
             Some(xml) => {
                 let words = ["detach-device", "--domain", &self.name, "--file", INPUT, "--live"];
-                self.say(&words, Some(&xml))?;
+                self.tell(&words, Some(&xml))?;
             }
             None => {
                 let words = ["detach-device-alias", "--domain", &self.name, "--alias", &held.id, "--live"];
-                self.say(&words, None)?;
+                self.tell(&words, None)?;
             }
         }
-        // libvirt's yes may mean that it has asked the machine; the port is free when the domain says so.
-        let until = Instant::now() + LET_GO;
-        loop {
-            let text = self.say(&["dumpxml", "--domain", &self.name], None)?;
-            let guest = domain::parse(&text).map_err(VmError::Refused)?;
-            if !guest.ours().contains(held) {
-                return Ok(());
-            }
-            if Instant::now() > until {
-                return Err(VmError::NoAnswer(LET_GO));
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        // libvirt's yes may mean that it has asked the machine and got no answer yet; asking again costs more than it is
+        // worth between two faces.
+        Ok(())
     }
 
     fn check(&mut self) -> Result<(), VmError> {
@@ -192,7 +208,15 @@ impl Machine for Virsh {
             Ok(state) if state == "shut off" || state == "crashed" => Err(VmError::Gone),
             // A transient domain is forgotten when it is switched off.
             Err(VmError::NoDomain { .. }) => Err(VmError::Gone),
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.strikes = 0;
+                Ok(())
+            }
+            // A daemon that is started anew is away for a moment; the machine is not.
+            Err(_) if self.strikes < STRIKES => {
+                self.strikes += 1;
+                Ok(())
+            }
             Err(e) => Err(e),
         }
     }
@@ -202,13 +226,18 @@ impl Machine for Virsh {
             Some(device) => HostdevSource::Address { bus: device.bus, device: device.address },
             None => HostdevSource::Unknown,
         };
-        let xml = hostdev(&source, Some(port), guest_reset, Some(OURS));
+        let xml = hostdev(&source, Some(port), guest_reset, Some(&name()));
         let line = |verb| format!("{} {verb} {} FILE --live", self.program.words(), self.name);
         [
             format!("{}, FILE being\n{xml}", line("attach-device")),
             format!("{}, with the same FILE", line("detach-device")),
         ]
     }
+}
+
+/// No other run's.
+fn name() -> String {
+    format!("{OURS}{}", std::process::id())
 }
 
 /// What of virsh's text says why.

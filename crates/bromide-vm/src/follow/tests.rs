@@ -37,6 +37,7 @@ impl Machine for Made {
             host: held.host,
             attached: Some(true),
             ours: true,
+            run: None,
         };
         let controllers = vec![Controller { bus: "b".into(), model: "qemu-xhci".into(), ports: Some(4) }];
         Ok(Guest { controllers, devices: self.inside.iter().map(device).collect(), ..Guest::default() })
@@ -148,7 +149,8 @@ fn follow(
         late.set();
     });
     let port = GuestPort { bus: "b".into(), port: 3 };
-    let ended = Follower::new(machine, port, wish).follow(&cancel, &mut |event| {
+    let guest = machine.look().unwrap();
+    let ended = Follower::new(machine, &guest, port, wish).follow(&cancel, &mut |event| {
         told.push(event.clone());
         if !meanwhile(event) {
             stop.set();
@@ -206,6 +208,9 @@ fn only_the_port_of_the_first_face_counts_and_a_face_not_wished_for_stays_with_t
         }
         Event::Attached { .. } => {
             computer.comes("1-9", "0003", 7);
+            true
+        }
+        Event::Elsewhere { .. } => {
             computer.leaves("1-4");
             true
         }
@@ -215,6 +220,8 @@ fn only_the_port_of_the_first_face_counts_and_a_face_not_wished_for_stays_with_t
     assert_eq!(ended, Ok(()));
     assert_eq!(*log.lock().unwrap(), ["attach 6 at 3", "detach phone-6"]);
     assert!(!told.iter().any(|event| matches!(event, Event::Came { seen, .. } if seen.port == "1-9")));
+    assert!(told.iter().any(|event| matches!(event, Event::Elsewhere { seen, followed }
+        if seen.port == "1-9" && followed == "1-4")));
 }
 
 #[test]
@@ -310,6 +317,56 @@ fn a_phone_that_another_program_holds_is_not_handed_over() {
     assert_eq!(ended, Ok(()));
     assert!(machine.log.lock().unwrap().is_empty());
     assert!(matches!(told.last(), Some(Event::NotAttached(_, VmError::Claimed(_)))), "{told:?}");
+}
+
+#[test]
+fn a_phone_that_is_held_for_a_moment_only_is_handed_over() {
+    let computer = Computer::new();
+    computer.comes("1-4", "0003", 5);
+    computer.held_by("1-4", "usbfs");
+    let mut machine = Made::default();
+    let (told, ended) = follow(&mut machine, computer.wish(), |event| {
+        if matches!(event, Event::Came { .. }) {
+            let interface = computer.entry("1-4").join("1-4:1.0/driver");
+            thread::spawn(move || {
+                thread::sleep(Duration::from_millis(100));
+                fs::remove_file(interface).unwrap();
+            });
+        }
+        !matches!(event, Event::Attached { .. })
+    });
+    assert_eq!(ended, Ok(()));
+    assert!(!told.iter().any(|event| matches!(event, Event::NotAttached(..))), "{told:?}");
+}
+
+#[test]
+fn a_phone_that_came_just_before_the_wish_to_stop_stays_with_the_host() {
+    let computer = Computer::new();
+    computer.comes("1-4", "2000", 5);
+    let mut machine = Made::default();
+    let log = Arc::clone(&machine.log);
+    let (told, ended) = follow(&mut machine, computer.wish(), |event| match event {
+        Event::Attached { .. } => {
+            computer.leaves("1-4");
+            computer.comes("1-4", "0003", 6);
+            false
+        }
+        _ => true,
+    });
+    assert_eq!(ended, Ok(()));
+    assert_eq!(*log.lock().unwrap(), ["attach 5 at 3", "detach phone-5"]);
+    assert!(told.contains(&Event::TakingBack), "{told:?}");
+}
+
+#[test]
+fn an_opening_that_failed_is_not_repeated_because_each_resets_the_phone() {
+    let computer = Computer::new();
+    computer.comes("1-4", "0003", 5);
+    let refusals = vec![VmError::NotOpened("failed".into()); 2];
+    let mut machine = Made { refusals, ..Made::default() };
+    let (told, _) = follow(&mut machine, computer.wish(), |event| !matches!(event, Event::NotAttached(..)));
+    assert!(matches!(told.last(), Some(Event::NotAttached(_, VmError::NotOpened(_)))), "{told:?}");
+    assert_eq!(machine.refusals.len(), 1);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::OURS;
 use super::client::Client;
 use crate::error::VmError;
 use crate::guest::{Controller, Guest, GuestDevice};
+use crate::owner::{self, Owner};
 
 const NAMED: &str = "/machine/peripheral";
 const UNNAMED: &str = "/machine/peripheral-anon";
@@ -55,6 +56,7 @@ fn device(
     let bus = text("parent_bus")?.unwrap_or_default();
     let port = text("port")?.unwrap_or_default();
     let node = if model == "usb-host" { text("hostdevice")? } else { None };
+    let owner = if named { owner::of(name, OURS) } else { None };
     Ok(GuestDevice {
         bus: bus.rsplit('/').next().unwrap_or_default().to_owned(),
         port,
@@ -62,7 +64,8 @@ fn device(
         id: if named { name.to_owned() } else { String::new() },
         host: node.as_deref().and_then(of_node),
         attached: get(client, path, "attached")?.and_then(|it| it.as_bool()),
-        ours: named && name.starts_with(OURS),
+        ours: owner == Some(Owner::Ours),
+        run: if let Some(Owner::Running(process)) = owner { Some(process) } else { None },
     })
 }
 
@@ -73,13 +76,12 @@ fn ports(
     model: &str,
     has: &impl Fn(&str) -> bool,
 ) -> Result<Option<u32>, VmError> {
-    let mut most = None;
-    for property in ["p2", "p3", "num-ports"] {
-        if has(property) {
-            let ports = get(client, path, property)?.and_then(|it| u32::try_from(it.as_u64()?).ok());
-            most = most.max(ports);
-        }
-    }
+    // What an xHCI has beyond `p2` takes nothing but SuperSpeed.
+    let property = ["p2", "num-ports"].into_iter().find(|property| has(property));
+    let told = match property {
+        Some(property) => get(client, path, property)?.and_then(|it| u32::try_from(it.as_u64()?).ok()),
+        None => None,
+    };
     let fixed = if model.contains("uhci") {
         Some(2)
     } else if model.contains("ehci") {
@@ -87,7 +89,7 @@ fn ports(
     } else {
         None
     };
-    Ok(most.or(fixed))
+    Ok(told.or(fixed))
 }
 
 /// Names and types of an object's properties; none where it is gone.

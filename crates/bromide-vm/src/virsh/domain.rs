@@ -4,6 +4,7 @@ use roxmltree::{Document, Node};
 
 use super::OURS;
 use crate::guest::{Controller, Guest, GuestDevice};
+use crate::owner::{self, Owner};
 
 /// Controllers and devices; the state is not in it.
 ///
@@ -51,8 +52,8 @@ fn device(node: &Node<'_, '_>) -> Option<GuestDevice> {
     let named = |name: &'static str| node.children().find(|child| child.has_tag_name(name));
     let address = named("address").filter(|address| address.attribute("type") == Some("usb"));
     let alias = named("alias").and_then(|alias| alias.attribute("name")).unwrap_or_default().to_owned();
-    let ours = alias.starts_with(OURS);
-    if address.is_none() && !ours {
+    let owner = owner::of(&alias, OURS);
+    if address.is_none() && owner.is_none() {
         return None;
     }
     let of_address = |key| address.and_then(|it| it.attribute(key)).unwrap_or_default().to_owned();
@@ -67,6 +68,7 @@ fn device(node: &Node<'_, '_>) -> Option<GuestDevice> {
         id: alias,
         host,
         attached: None,
-        ours,
+        ours: owner == Some(Owner::Ours),
+        run: if let Some(Owner::Running(process)) = owner { Some(process) } else { None },
     })
 }

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,8 @@ use crate::error::VmError;
 /// How long one call may take. The slowest seen took 5 s, on an emulated machine, when libvirt looked at QEMU for the
 /// first time.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long what it said may take to be read after its end.
+const REST: Duration = Duration::from_secs(5);
 /// How often a call is looked at; most are done within a few of these.
 const LOOK: Duration = Duration::from_millis(2);
 /// More than any answer has.
@@ -66,7 +69,8 @@ impl Program {
             let _ = stdin.write_all(input.unwrap_or_default().as_bytes());
         }
         let done = ended(&mut child)?;
-        let text = |thread: thread::JoinHandle<String>| thread.join().unwrap_or_default();
+        // Whoever has inherited its output and goes on is not waited for.
+        let text = |from: Receiver<String>| from.recv_timeout(REST).unwrap_or_default();
         Ok(if done { Said::Done(text(out)) } else { Said::Failed(text(err)) })
     }
 }
@@ -87,12 +91,14 @@ fn ended(child: &mut Child) -> Result<bool, VmError> {
     }
 }
 
-fn read(from: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+fn read(from: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (send, receive) = channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(from) = from {
             let _ = from.take(LONGEST).read_to_end(&mut bytes);
         }
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+        let _ = send.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    receive
 }

@@ -36,6 +36,7 @@ impl Computer {
                  [ \"$1\" = -c ] && shift 2
                  echo \"$*\" >> calls
                  case \"$1 $3\" in
+                 'uri ') echo qemu:///system;;
                  'list --name') printf 'winxp\\nwin7\\n';;
                  'domstate winxp') [ -e off ] && echo 'shut off' || echo running;;
                  'dumpxml winxp') if [ -e phone.xml ]; then sed \"s|</devices>|$(tr -d '\\n' < phone.xml)</devices>|\" none.xml; else cat none.xml; fi;;
@@ -144,6 +145,7 @@ fn a_phone_is_followed_into_a_domain_and_taken_back_by_ctrl_c() {
         }
     }
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(next()["event"], "taking-back");
     assert_eq!(next()["event"], "detached");
     let back = next();
     assert_eq!((&back["event"], &back["drivers"]), (&json!("given-back"), &json!(["cdc_acm"])));
@@ -234,12 +236,19 @@ fn what_a_killed_run_left_is_shown_by_status_and_taken_out_by_detach() {
     let mut child =
         computer.bromide(&["attach", "winxp"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     until("it is attached", || computer.text("phone.xml").contains("</hostdev>"));
+    // While it goes on its phone is its own.
+    let out = computer.run(&["detach", "winxp"]);
+    let text = said(&out);
+    assert!(text.contains("[vm/running]") && text.contains(&format!("kill -INT {}", child.id())), "{text}");
+    let text = said(&computer.run(&["attach", "winxp", "--guest-port", "2"]));
+    assert!(text.contains("taken by hostdev ua-bromide-phone"), "{text}");
     child.kill().unwrap();
     child.wait().unwrap();
-    let text = said(&computer.run(&["status", "winxp"]));
+    let name = format!("ua-bromide-phone-{}", child.id());
+    let text = said(&computer.run(&["status", "winxp"])).replace(&name, "NAME");
     assert_eq!(
         text,
-        "winxp (running)\nUSB bus 0: qemu-xhci, 4 ports\n  port 1    input (input0)\n  port 2    hostdev (ua-bromide-phone): \
+        "winxp (running)\nUSB bus 0: qemu-xhci, 4 ports\n  port 1    input (input0)\n  port 2    hostdev (NAME): \
          the phone, BootROM (0e8d:0003) at port 1-4, full speed of this computer\n"
     );
     computer.phone_leaves();

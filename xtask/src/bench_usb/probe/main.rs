@@ -3,6 +3,7 @@
 //! * `events FILE`: one line for each kernel event of a USB device: seconds of the wall clock, action, product, bus,
 //!   device. Until killed.
 //! * `hold-tty PATH`, `hold-usb VID:PID`: another program that holds the phone. Says `held`, then sleeps.
+//! * `say ADDRESS BYTES:COUNT..`: another program than Bromide: says bytes (hexadecimal) and prints so many of the answer.
 //! * `source [BYTES..]`: a device on the virtual host controller that sends as fast as it is asked, in transfers of
 //!   these lengths again and again, or as long as the requests.
 //! * `faces LIST [TIMES]`: a phone that shows one face after the other at one port and says nothing, as
@@ -23,6 +24,8 @@ mod guest;
 #[cfg(target_os = "linux")]
 mod hold;
 #[cfg(target_os = "linux")]
+mod say;
+#[cfg(target_os = "linux")]
 mod source;
 #[cfg(target_os = "linux")]
 mod vhci;
@@ -30,7 +33,7 @@ mod vhci;
 use std::process::ExitCode;
 
 #[cfg(target_os = "linux")]
-const USAGE: &str = "usage: events FILE | hold-tty PATH | hold-usb VID:PID | source [BYTES..] | \
+const USAGE: &str = "usage: events FILE | hold-tty PATH | hold-usb VID:PID | source [BYTES..] | say ADDRESS BYTES:COUNT.. | \
                      faces LIST [TIMES] | guest --qtest SOCKET --port N --listen HOST:PORT | drain BYTES REQUEST DEPTH";
 
 #[cfg(target_os = "linux")]
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         ["events", file] => events::events(file),
         ["hold-tty", path] => hold::tty(path),
         ["hold-usb", id] => hold::usb(id),
+        ["say", address, words @ ..] => say::say(address, words),
         ["source", borders @ ..] => source::source(borders),
         ["faces", list] => faces::faces(list, "1"),
         ["faces", list, times] => faces::faces(list, times),

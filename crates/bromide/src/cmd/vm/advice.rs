@@ -25,11 +25,16 @@ pub(super) fn failure(error: &VmError, guest: &Guest) -> Failure {
         VmError::Cancelled => exit::INTERRUPTED,
         _ => exit::FAILED,
     };
-    let advice = of(error).map(|advice| advice.replace("GUEST", &guest.words())).unwrap_or_default();
+    let virsh = match (&guest.connect, &guest.domain) {
+        (Some(uri), Some(domain)) => format!("-c {uri} start {domain}"),
+        (_, domain) => format!("start {}", domain.as_deref().unwrap_or_default()),
+    };
+    let words = |advice: String| advice.replace("GUEST", &guest.words()).replace("VIRSH", &virsh);
+    let advice = of(error).map(words).unwrap_or_default();
     Failure::new(error.code(), code, error.to_string(), advice)
 }
 
-/// What to do; `GUEST` stands for the words that name the machine.
+/// What to do; `GUEST` stands for the words that name the machine, `VIRSH` for those that start it.
 pub(super) fn of(error: &VmError) -> Option<String> {
     Some(match error {
         VmError::NoDomain { all, .. } if all.is_empty() => {
@@ -39,7 +44,7 @@ pub(super) fn of(error: &VmError) -> Option<String> {
             "there are {}; those of virt-manager are the system's: --connect qemu:///system",
             all.join(", ")
         ),
-        VmError::NotRunning { name, .. } => format!("start it: virsh start {name}"),
+        VmError::NotRunning { .. } => "start it: virsh VIRSH".into(),
         VmError::NoVirsh => {
             "install it (Debian: sudo apt install libvirt-clients), or name the socket of a plain QEMU: --qmp SOCKET".into()
         }
@@ -73,11 +78,14 @@ pub(super) fn of(error: &VmError) -> Option<String> {
             format!("choose another with --guest-port; free: {}", free.join(", "))
         }
         VmError::NoFreePort => "give the guest another USB controller, or take something out of it".into(),
-        VmError::Speed(_) => "a phone is a full-speed device as BootROM and a high-speed one afterwards: the guest needs an \
-             xHCI, or an EHCI with UHCI companions (docs/recipes/windows-guest.md)"
+        VmError::NotOpened(_) => "a phone is a full-speed device as BootROM and a high-speed one before and afterwards: does the \
+             guest's controller take both (xHCI, or EHCI with UHCI companions, docs/recipes/windows-guest.md)? What \
+             QEMU itself says is in its output, with libvirt in /var/log/libvirt/qemu; then plug the phone in again"
             .into(),
+        VmError::Running(process) => format!("end that run with Ctrl-C, or: kill -INT {process}"),
+        VmError::Elsewhere(_) => "run bromide on the computer that the phone is plugged into and the machine runs on".into(),
         VmError::Denied(why) => denied(why),
-        VmError::Claimed(_) => "end that program, then plug the phone in again".into(),
+        VmError::Claimed(by) => claimed(by),
         VmError::SeveralPhones(ports) => {
             let all: Vec<_> = ports.iter().map(|port| format!("--port {port}")).collect();
             format!("say which one is meant: {}; or unplug the others", all.join(" or "))
@@ -95,6 +103,21 @@ pub(super) fn of(error: &VmError) -> Option<String> {
     })
 }
 
+/// Who has it decides what to do: ending a machine's program would end the machine.
+fn claimed(by: &str) -> String {
+    if by.starts_with("qemu") || by.starts_with("the virtual machine") {
+        return "a virtual machine has it by itself, through its definition or command line: take the phone out of that \
+                (virsh edit; usb-host with vendorid), then plug it in again"
+            .into();
+    }
+    if ["virt-manager", "remote-viewer", "virt-viewer", "spicy"].iter().any(|viewer| by.contains(viewer)) {
+        return "a viewer hands new devices to its guest by itself: switch that off (virt-manager: Preferences, Console, SPICE \
+                USB redirection: manual), then plug the phone in again"
+            .into();
+    }
+    "end that program, then plug the phone in again".into()
+}
+
 /// The machine's program may not open the phone: plain rights, or a security module.
 fn denied(why: &str) -> String {
     let module = modules();
@@ -109,8 +132,9 @@ fn denied(why: &str) -> String {
         return format!("AppArmor does not let libvirt change the machine's profile{confined}");
     }
     format!(
-        "let the user the machine runs as open phones: sudo bromide setup linux --install for your own; libvirt sets the \
-         rights itself unless dynamic_ownership = 0 in /etc/libvirt/qemu.conf{confined}"
+        "let the user the machine runs as open phones: sudo bromide setup linux --install where that is you (plain QEMU, \
+         qemu:///session); qemu:///system sets the rights itself unless dynamic_ownership = 0 in \
+         /etc/libvirt/qemu.conf{confined}; then plug the phone in again"
     )
 }
 

@@ -7,7 +7,7 @@ use bromide_job::event::Event as JobEvent;
 use bromide_link::Cancel;
 use bromide_link::usb::WantedPort;
 use bromide_proto::bus::Face;
-use bromide_vm::{Event, Follower, GuestPort, Machine, VmError, Wish};
+use bromide_vm::{Event, Follower, VmError, Wish};
 use clap::Args;
 
 use super::{FaceArg, Guest, advice, plan, tell};
@@ -22,7 +22,8 @@ use crate::usb_recording::{self, UsbRecording};
 /// The vendor's tool in a Windows guest needs the phone at the same USB port each time, within the three seconds a
 /// preloader stays, and again when 0e8d:0003 becomes 0e8d:2001. Start this command first, then the tool in the guest,
 /// then plug in the phone. Each mode is put into the guest the moment it appears here, always at the same guest port,
-/// and taken out when it leaves. Ctrl-C takes the phone back. Each step is printed with its time.
+/// and taken out when it leaves. Ctrl-C takes the phone back, which resets it (QEMU does so with every device that it
+/// lets go of). Each step is printed with its time.
 ///
 /// What the tool in the guest says to the phone is its own business: Bromide only hands the phone over. With --record
 /// FILE it is recorded through the kernel's usbmon, as bromide watch --record does, and can be looked at in Wireshark and
@@ -56,7 +57,7 @@ pub(crate) struct Attach {
     /// Only the phone at this port of this computer, like 1-4.2 (bromide devices lists them)
     #[arg(long, value_name = "PORTCHAIN", value_parser = port_chain)]
     pub(crate) port: Option<String>,
-    /// Let the guest's resets of its USB port reach the phone: a BootROM forgets what it was told then
+    /// Let the guest's resets of its USB port reach the phone while it is in use: a BootROM forgets what it was told then
     #[arg(long)]
     pub(crate) guest_reset: bool,
     /// Record in this file what the guest and the phone say to each other (pcapng, for Wireshark and --via replay:FILE)
@@ -95,7 +96,8 @@ pub(crate) fn attach(args: &Attach, front: &mut Front, cancel: &Cancel) -> Resul
     };
     let name = guest.name.as_deref().or(args.guest.domain.as_deref()).unwrap_or("the virtual machine");
     tell::waiting(front, name, &guest.state, &port);
-    let followed = follow(machine.as_mut(), port, wish, (recording.as_ref(), recorded), front, cancel);
+    let follower = Follower::new(machine.as_mut(), &guest, port, wish);
+    let followed = follow(follower, (recording.as_ref(), recorded), front, cancel);
     let ended = recording.map(UsbRecording::finish).transpose();
     followed.map_err(|e| failed(&e))?;
     if let Some(ended) = ended? {
@@ -105,15 +107,13 @@ pub(crate) fn attach(args: &Attach, front: &mut Front, cancel: &Cancel) -> Resul
 }
 
 fn follow(
-    machine: &mut dyn Machine,
-    port: GuestPort,
-    wish: Wish,
+    mut follower: Follower<'_>,
     (recording, recorded): (Option<&UsbRecording>, WantedPort),
     front: &mut Front,
     cancel: &Cancel,
 ) -> Result<(), VmError> {
     let start = Instant::now();
-    let followed = Follower::new(machine, port, wish).follow(cancel, &mut |event| {
+    let followed = follower.follow(cancel, &mut |event| {
         if let Event::Attached { seen, .. } = event {
             recorded.set(&seen.port);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use bromide_vm::take_back;
+use bromide_vm::{VmError, take_back};
 use clap::Args;
 
 use super::{Guest, advice, tell};
@@ -12,7 +12,9 @@ use crate::report::Failure;
 
 /// Take the phone out of a virtual machine, where a run of vm attach that was killed has left it
 ///
-/// Only what bromide vm attach has put there is taken out; the phone goes back to this computer's drivers.
+/// Only what bromide vm attach has put there is taken out; the phone goes back to this computer's drivers. QEMU resets a
+/// device that it lets go of: what a tool had begun with the phone has to be begun anew. What a run that still goes on
+/// has put there is left alone; Ctrl-C there takes it back.
 #[derive(Debug, Args)]
 pub(crate) struct Detach {
     #[command(flatten)]
@@ -23,13 +25,18 @@ pub(crate) struct Detach {
 
 /// `bromide vm detach`.
 pub(crate) fn detach(args: &Detach, front: &mut Front) -> Result<(), Failure> {
+    let failed = |e: VmError| advice::failure(&e, &args.guest);
     let mut machine = args.guest.machine()?;
+    let running = machine.look().map_err(failed)?.runs().first().copied();
+    if let Some(process) = running {
+        return Err(failed(VmError::Running(process)));
+    }
     let (start, mut some) = (Instant::now(), false);
     let taken = take_back(machine.as_mut(), &args.place.places(), &mut |event| {
         some = true;
         tell::event(event, start.elapsed(), front);
     });
-    taken.map_err(|e| advice::failure(&e, &args.guest))?;
+    taken.map_err(failed)?;
     if !some {
         front.say("There is nothing of Bromide's in the guest.");
     }

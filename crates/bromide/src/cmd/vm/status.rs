@@ -14,7 +14,7 @@ use crate::report::Failure;
 /// Show what a virtual machine has on USB: controllers, ports, devices, and the phone if it is there
 ///
 /// Nothing is changed. A plain QEMU listens to one program at a time at each of its QMP sockets: while vm attach runs,
-/// ask through a second one.
+/// ask through a second one (start QEMU with two -qmp options).
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     #[command(flatten)]
@@ -110,6 +110,7 @@ mod tests {
             host,
             attached: None,
             ours: true,
+            run: None,
         };
         let guest = Guest { domain: Some("winxp".into()), connect: None, qmp: None };
         assert_eq!(

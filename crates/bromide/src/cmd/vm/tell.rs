@@ -20,8 +20,8 @@ pub(super) fn waiting(front: &mut Front, name: &str, state: &str, port: &GuestPo
         })),
         Front::Screen(screen) => screen.say(&harmless(&format!(
             "Waiting for the phone; it goes to {port} of {name} ({state}). Ctrl-C ends this and takes it back.\n\
-             Another time, keep the port: --guest-port {}",
-            port.port
+             Another time, keep the port: --guest-bus {} --guest-port {}",
+            port.bus, port.port
         ))),
     }
 }
@@ -56,6 +56,16 @@ fn line(event: &Event, at: Duration) -> String {
             stamped(&seen.port, format!("{} {verb}", shown(seen)))
         }
         Event::Passed(seen) => stamped(&seen.port, "stays with this computer: not among --faces".to_owned()),
+        Event::Elsewhere { seen, followed } => stamped(
+            &seen.port,
+            format!(
+                "{} came, and stays with this computer: the phone at {followed} is followed (--port)",
+                shown(seen)
+            ),
+        ),
+        Event::TakingBack => {
+            stamped("", "taking the phone back (Ctrl-C again leaves it in the guest)".to_owned())
+        }
         Event::Attached { seen, port, took, since_kernel } => {
             let since = match since_kernel {
                 Some(since) => format!(", {} ms after the kernel had it", millis(*since)),
@@ -114,6 +124,10 @@ fn value(event: &Event) -> Value {
     match event {
         Event::Came { seen, before } => with(phone("came", seen), &[("before", json!(before))]),
         Event::Passed(seen) => phone("passed", seen),
+        Event::Elsewhere { seen, followed } => {
+            with(phone("elsewhere", seen), &[("followed", json!(followed))])
+        }
+        Event::TakingBack => json!({"event": "taking-back"}),
         Event::Attached { seen, port, took, since_kernel } => with(
             phone("attached", seen),
             &[

@@ -18,10 +18,10 @@ use crate::report::Failure;
 /// It names the phone by its ids, since its address is another at each appearance.
 #[derive(Debug, Args)]
 pub(crate) struct Xml {
-    /// The mode [default: all three]
+    /// The mode [default: all three, to be cut apart: virsh takes one at a time]
     pub(crate) face: Option<FaceArg>,
     /// The guest's USB port, so that Windows does not look for drivers again
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "face")]
     pub(crate) guest_port: Option<u32>,
     /// The index of the guest's USB controller
     #[arg(long, value_name = "BUS", default_value = "0", requires = "guest_port")]
