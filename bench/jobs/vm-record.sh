@@ -47,7 +47,8 @@ kill -INT $follower; wait $follower; code=$?
 cat attach.log guest.log
 check "Ctrl-C ends the recording ($code)" test $code = 0
 check "it has its own name" test -s session.pcapng -a ! -e session.pcapng.part
-says 'Recorded .* bytes to the phone' attach.log "nothing was cut or lost"
+says 'Recorded .* bytes to the phone' attach.log "it says how much"
+check "nothing was cut or lost" eval '! grep -q holes attach.log tool.log'
 cp session.pcapng "$OUT/"
 echo 0003 2001 > "$OUT/faces"
 unplug $phone
