@@ -47,7 +47,7 @@ all='3:2000 3:0003 3:2001 3:0003 3:2000 3:0003'
 within 120 eval '[ "$(parade usb.log)" = "$all" ]'
 check "guest port and face, says info usb: $(parade usb.log)" test "$(parade usb.log)" = "$all"
 kill $poll
-has='<addressbus=.[0-9]*.device=.[0-9]*./></source><aliasname=.ua-bromide-phone./><addresstype=.usb.bus=.0.port=.3./>'
+has='<addressbus=.[0-9]*.device=.[0-9]*./></source><aliasname=.ua-bromide-phone-[0-9]*./><addresstype=.usb.bus=.0.port=.3./>'
 check "and virsh, six addresses at one port" test "$(grep -o "$has" usb.log | sort -u | wc -l)" = 6
 bromide vm status winxp > status.log 2>&1
 cat status.log
