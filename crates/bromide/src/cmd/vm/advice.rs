@@ -25,17 +25,17 @@ pub(super) fn failure(error: &VmError, guest: &Guest) -> Failure {
         VmError::Cancelled => exit::INTERRUPTED,
         _ => exit::FAILED,
     };
-    let virsh = match (&guest.connect, &guest.domain) {
-        (Some(uri), Some(domain)) => format!("-c {uri} start {domain}"),
-        (_, domain) => format!("start {}", domain.as_deref().unwrap_or_default()),
-    };
-    let words = |advice: String| advice.replace("GUEST", &guest.words()).replace("VIRSH", &virsh);
-    let advice = of(error).map(words).unwrap_or_default();
+    let advice = of(error, guest).unwrap_or_default();
     Failure::new(error.code(), code, error.to_string(), advice)
 }
 
-/// What to do; `GUEST` stands for the words that name the machine, `VIRSH` for those that start it.
-pub(super) fn of(error: &VmError) -> Option<String> {
+/// What to do, in words that name the machine as it was typed.
+pub(super) fn of(error: &VmError, guest: &Guest) -> Option<String> {
+    let start = match (&guest.connect, &guest.domain) {
+        (Some(uri), Some(domain)) => format!("-c {uri} start {domain}"),
+        (_, domain) => format!("start {}", domain.as_deref().unwrap_or_default()),
+    };
+    let guest = guest.words();
     Some(match error {
         VmError::NoDomain { all, .. } if all.is_empty() => {
             "virt-manager's machines are the system's: --connect qemu:///system; virsh list --all shows what there is".into()
@@ -44,7 +44,7 @@ pub(super) fn of(error: &VmError) -> Option<String> {
             "there are {}; those of virt-manager are the system's: --connect qemu:///system",
             all.join(", ")
         ),
-        VmError::NotRunning { .. } => "start it: virsh VIRSH".into(),
+        VmError::NotRunning { .. } => format!("start it: virsh {start}"),
         VmError::NoVirsh => {
             "install it (Debian: sudo apt install libvirt-clients), or name the socket of a plain QEMU: --qmp SOCKET".into()
         }
@@ -61,17 +61,17 @@ pub(super) fn of(error: &VmError) -> Option<String> {
             "it has to be the socket of QEMU's -qmp option; that of -monitor speaks another language".into()
         }
         VmError::NoAnswer(_) => {
-            "is the machine's program stopped, or this computer overloaded? bromide vm status GUEST shows what is in the guest".into()
+            format!("is the machine's program stopped, or this computer overloaded? bromide vm status {guest} shows what is in the guest")
         }
         VmError::NoController => "give it one. QEMU: -device qemu-xhci,id=xhci; libvirt: <controller type='usb' \
              model='qemu-xhci' ports='8'/>. Windows XP and 7 have no driver for xHCI: docs/recipes/windows-guest.md has theirs"
             .into(),
-        VmError::NoBus { all, .. } if all.is_empty() => "bromide vm status GUEST lists them".into(),
+        VmError::NoBus { all, .. } if all.is_empty() => format!("bromide vm status {guest} lists them"),
         VmError::NoBus { all, .. } => format!("there are {}", all.join(", ")),
         VmError::NoPort { ports: Some(ports), .. } => format!("it has the ports 1 to {ports}"),
-        VmError::NoPort { .. } => "bromide vm status GUEST lists the controllers and their ports".into(),
+        VmError::NoPort { .. } => format!("bromide vm status {guest} lists the controllers and their ports"),
         VmError::PortTaken { free, .. } if free.is_empty() => {
-            "choose another with --guest-port; bromide vm status GUEST shows what is where".into()
+            format!("choose another with --guest-port; bromide vm status {guest} shows what is where")
         }
         VmError::PortTaken { free, .. } => {
             let free: Vec<_> = free.iter().map(ToString::to_string).collect();

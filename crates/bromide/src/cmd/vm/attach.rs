@@ -97,7 +97,7 @@ pub(crate) fn attach(args: &Attach, front: &mut Front, cancel: &Cancel) -> Resul
     let name = guest.name.as_deref().or(args.guest.domain.as_deref()).unwrap_or("the virtual machine");
     tell::waiting(front, name, &guest.state, &port);
     let follower = Follower::new(machine.as_mut(), &guest, port, wish);
-    let followed = follow(follower, (recording.as_ref(), recorded), front, cancel);
+    let followed = follow(&args.guest, follower, (recording.as_ref(), recorded), front, cancel);
     let ended = recording.map(UsbRecording::finish).transpose();
     followed.map_err(|e| failed(&e))?;
     if let Some(ended) = ended? {
@@ -107,6 +107,7 @@ pub(crate) fn attach(args: &Attach, front: &mut Front, cancel: &Cancel) -> Resul
 }
 
 fn follow(
+    guest: &Guest,
     mut follower: Follower<'_>,
     (recording, recorded): (Option<&UsbRecording>, WantedPort),
     front: &mut Front,
@@ -117,7 +118,7 @@ fn follow(
         if let Event::Attached { seen, .. } = event {
             recorded.set(&seen.port);
         }
-        if !tell::event(event, start.elapsed(), front) {
+        if !tell::event(event, start.elapsed(), guest, front) {
             cancel.set(); // nobody reads any more
         }
         while let Some(trouble) = recording.and_then(UsbRecording::trouble) {

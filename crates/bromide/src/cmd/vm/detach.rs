@@ -34,7 +34,7 @@ pub(crate) fn detach(args: &Detach, front: &mut Front) -> Result<(), Failure> {
     let (start, mut some) = (Instant::now(), false);
     let taken = take_back(machine.as_mut(), &args.place.places(), &mut |event| {
         some = true;
-        tell::event(event, start.elapsed(), front);
+        tell::event(event, start.elapsed(), &args.guest, front);
     });
     taken.map_err(failed)?;
     if !some {

@@ -7,7 +7,7 @@ use bromide_proto::bus::Sighting;
 use bromide_vm::{Event, GuestPort};
 use serde_json::{Value, json};
 
-use super::advice;
+use super::{Guest, advice};
 use crate::cmd::devices::{face_word, speed_word};
 use crate::front::Front;
 use crate::out::harmless;
@@ -27,17 +27,17 @@ pub(super) fn waiting(front: &mut Front, name: &str, state: &str, port: &GuestPo
 }
 
 /// Tells one event; false: nobody reads any more.
-pub(super) fn event(event: &Event, at: Duration, front: &Front) -> bool {
+pub(super) fn event(event: &Event, at: Duration, guest: &Guest, front: &Front) -> bool {
     let text = match front {
         Front::Json(_) => {
-            let mut value = value(event);
+            let mut value = value(event, guest);
             value["at_ms"] = json!(millis(at));
             // For whoever lays this beside other records of the same run.
             value["clock"] =
                 json!(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |it| it.as_secs_f64()));
             value.to_string()
         }
-        Front::Screen(_) => line(event, at),
+        Front::Screen(_) => line(event, at, guest),
     };
     let mut out = io::stdout().lock();
     match writeln!(out, "{}", harmless(&text)).and_then(|()| out.flush()) {
@@ -46,7 +46,7 @@ pub(super) fn event(event: &Event, at: Duration, front: &Front) -> bool {
     }
 }
 
-fn line(event: &Event, at: Duration) -> String {
+fn line(event: &Event, at: Duration, guest: &Guest) -> String {
     let stamped = |port: &str, text: String| format!("{:9.3}  {port:<8} {text}", at.as_secs_f64());
     let shown =
         |seen: &Sighting| format!("{} ({:04x}:{:04x}, {})", seen.face, seen.vid, seen.pid, seen.speed);
@@ -86,7 +86,8 @@ fn line(event: &Event, at: Duration) -> String {
             ),
         ),
         Event::NotAttached(seen, why) => {
-            let advice = advice::of(why).map(|advice| format!("\n  next: {advice}")).unwrap_or_default();
+            let advice =
+                advice::of(why, guest).map(|advice| format!("\n  next: {advice}")).unwrap_or_default();
             stamped(&seen.port, format!("is not in the guest: {why} [{}]{advice}", why.code()))
         }
         Event::Left { seen, stayed } => {
@@ -108,7 +109,7 @@ fn line(event: &Event, at: Duration) -> String {
     }
 }
 
-fn value(event: &Event) -> Value {
+fn value(event: &Event, guest: &Guest) -> Value {
     let phone = |word: &str, seen: &Sighting| {
         json!({
             "event": word, "port": seen.port, "face": face_word(seen.face),
@@ -150,7 +151,7 @@ fn value(event: &Event) -> Value {
             &[
                 ("code", json!(why.code())),
                 ("text", json!(why.to_string())),
-                ("advice", json!(advice::of(why))),
+                ("advice", json!(advice::of(why, guest))),
             ],
         ),
         Event::Left { seen, stayed } => with(phone("left", seen), &[("stayed_ms", json!(millis(*stayed)))]),
@@ -176,6 +177,10 @@ mod tests {
         Sighting { face: Face::BootRom, vid: 0x0e8d, pid: 3, port: "1-4".into(), speed: BusSpeed::Full }
     }
 
+    fn guest() -> Guest {
+        Guest { domain: Some("winxp".into()), connect: None, qmp: None }
+    }
+
     #[test]
     fn a_line_tells_when_where_and_how_long_after_the_kernel() {
         let attached = Event::Attached {
@@ -185,7 +190,7 @@ mod tests {
             since_kernel: Some(Duration::from_millis(56)),
         };
         assert_eq!(
-            line(&attached, Duration::from_millis(1_056)),
+            line(&attached, Duration::from_millis(1_056), &guest()),
             "    1.056  1-4      is in the guest, at guest port 3 of USB bus xhci.0, 56 ms after the kernel had it (asked \
              for: 41 ms)"
         );
@@ -198,14 +203,16 @@ mod tests {
             tried: Duration::from_millis(1400),
             stayed: Duration::from_secs(1),
         };
-        let text = line(&missed, Duration::ZERO);
+        let text = line(&missed, Duration::ZERO, &guest());
         assert!(
             text.contains("there for 1.0 s") && text.contains("during 1.4 s") && text.contains("next: "),
             "{text}"
         );
         let claimed = Event::NotAttached(seen(), bromide_vm::VmError::Claimed("other (process 7)".into()));
-        let text = line(&claimed, Duration::ZERO);
+        let text = line(&claimed, Duration::ZERO, &guest());
         assert!(text.contains("in use by other (process 7) [vm/claimed]\n  next: "), "{text}");
-        assert_eq!(value(&missed)["event"], "missed");
+        assert_eq!(value(&missed, &guest())["event"], "missed");
+        let silent = Event::NotAttached(seen(), bromide_vm::VmError::NoAnswer(Duration::from_secs(10)));
+        assert!(line(&silent, Duration::ZERO, &guest()).contains("bromide vm status winxp shows"));
     }
 }
