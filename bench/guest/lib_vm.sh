@@ -20,11 +20,14 @@ within() {
         sleep 0.1
     done
 }
+# halt_bios: a firmware with which a processor that runs does nothing: interrupts off, halt, for ever.
+halt_bios() { host_root; { head -c 65520 /dev/zero; printf '\372\364\353\375'; head -c 12 /dev/zero; } > /host/tmp/halt.bin; }
 # machine WORDS..: a paused QEMU with a QMP socket and monitors at ports 4444 and 4445.
 QMP=/host/run/qmp.sock
+PAUSED=-S
 machine() {
     host_root
-    in_host qemu-system-x86_64 -name bench -accel tcg -M pc -m 64 -nodefaults -display none -S "$@" \
+    in_host qemu-system-x86_64 -name bench -accel tcg -M pc -m 64 -nodefaults -display none $PAUSED "$@" \
         -qmp unix:/run/qmp.sock,server=on,wait=off -monitor tcp:127.0.0.1:4444,server=on,wait=off \
         -monitor tcp:127.0.0.1:4445,server=on,wait=off -daemonize -pidfile /run/qemu.pid || { fail "no inner machine"; exit 1; }
     # What QEMU itself says of its USB, again and again.

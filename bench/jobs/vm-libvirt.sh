@@ -77,6 +77,7 @@ check "detach takes out what a killed run has left" test $code = 0
 check "nothing is left in the guest" guest_is_empty
 check "cdc_acm has it again" within 5 acm_has_it
 unplug $phone
+kill $events
 # Both runs together are what is measured.
 cat "$OUT/follow.first.json" "$OUT/follow.json" > all.json && mv all.json "$OUT/follow.json"
 # The domain is switched off with the phone in it, and Ctrl-C comes before anybody has asked.
@@ -92,4 +93,4 @@ cat off.log
 unplug $phone
 check "no process is left" eval '! pidof bromide virsh > /dev/null'
 check "no device is left" test -z "$(ports)"
-kill $events $daemon
+kill $daemon

@@ -6,8 +6,7 @@
 . /mnt/lib_vm.sh
 # The processor of the inner machine halts; bench-probe plays its USB driver, on QEMU's xHCI, through its test socket. The
 # program in it is behind a port, where every byte passes guest port, usb-host, and this kernel's USB.
-host_root
-{ head -c 65520 /dev/zero; printf '\372\364\353\375'; head -c 12 /dev/zero; } > /host/tmp/halt.bin
+halt_bios
 in_host qemu-system-x86_64 -name bench -accel tcg -bios /tmp/halt.bin -M pc -m 64 -nodefaults -display none \
     -device qemu-xhci,id=xhci,addr=4,p2=8,p3=8 -qtest unix:/run/qtest.sock,server=on,wait=off -qtest-log none \
     -qmp unix:/run/qmp.sock,server=on,wait=off -daemonize -pidfile /run/qemu.pid || { fail "no inner machine"; exit 1; }
