@@ -19,6 +19,7 @@ mod playback;
 mod recording;
 mod remark;
 mod replaced;
+mod sink;
 mod source;
 mod urb;
 mod usbmon;

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use crate::blocks::{self, LONGEST_OPTION};
 use crate::recording::About;
 use crate::remark::Remark;
+use crate::sink::Sink;
 use crate::urb::USB_LINUX;
 use crate::usbmon::UsbmonEvent;
 
@@ -18,11 +19,7 @@ const AS_SEEN: &str =
 /// A recording of usbmon's events that is being written.
 #[derive(Debug)]
 pub struct Monitored<W> {
-    to: W,
-    /// The block under construction.
-    blocks: Vec<u8>,
-    /// A block may have been written in part: whatever came behind it could not be read.
-    broken: bool,
+    sink: Sink<W>,
 }
 
 impl<W: Write> Monitored<W> {
@@ -31,10 +28,10 @@ impl<W: Write> Monitored<W> {
     /// # Errors
     /// Of writing.
     pub fn new(to: W, about: &About) -> io::Result<Self> {
-        let mut monitored = Self { to, blocks: Vec::new(), broken: false };
-        blocks::section(&mut monitored.blocks, AS_SEEN, &about.system, &about.program);
-        blocks::interface(&mut monitored.blocks, USB_LINUX as u16, "usbmon0");
-        monitored.write()?;
+        let mut monitored = Self { sink: Sink::new(to) };
+        blocks::section(&mut monitored.sink.blocks, AS_SEEN, &about.system, &about.program);
+        blocks::interface(&mut monitored.sink.blocks, USB_LINUX as u16, "usbmon0");
+        monitored.sink.write()?;
         Ok(monitored)
     }
 
@@ -50,8 +47,8 @@ impl<W: Write> Monitored<W> {
             let end = text.floor_char_boundary(LONGEST_OPTION - 100);
             Remark::Note(text.get(..end).unwrap_or_default().to_owned()).text()
         });
-        blocks::packet(&mut self.blocks, event.at(), &[&head.bytes(), data], absent, note.as_deref());
-        self.write()
+        blocks::packet(&mut self.sink.blocks, event.at(), &[&head.bytes(), data], absent, note.as_deref());
+        self.sink.write()
     }
 
     /// Hands everything on.
@@ -59,22 +56,11 @@ impl<W: Write> Monitored<W> {
     /// # Errors
     /// Of writing.
     pub fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
+        self.sink.flush()
     }
 
     /// What it was written to.
     pub fn into_inner(self) -> W {
-        self.to
-    }
-
-    fn write(&mut self) -> io::Result<()> {
-        let written = if self.broken {
-            Err(io::Error::other("the recording could not be written before"))
-        } else {
-            self.to.write_all(&self.blocks)
-        };
-        self.broken |= written.is_err();
-        self.blocks.clear();
-        written
+        self.sink.into_inner()
     }
 }

@@ -14,6 +14,7 @@ use bromide_proto::link::Direction;
 use crate::blocks::{self, LONGEST_OPTION};
 use crate::entry::Piece;
 use crate::remark::{Remark, missing, remark_of_most_at_once};
+use crate::sink::Sink;
 use crate::urb::USB_LINUX_MMAPPED;
 use crate::usbmon::{BULK, CONTROL, EINPROGRESS, ESHUTDOWN, Head, IN};
 
@@ -60,15 +61,11 @@ struct Event {
 /// A recording that is being written.
 #[derive(Debug)]
 pub struct Recording<W> {
-    to: W,
-    /// The block under construction.
-    blocks: Vec<u8>,
+    sink: Sink<W>,
     /// Phones opened so far.
     phones: u32,
     /// Transfers so far.
     transfers: u64,
-    /// A block may have been written in part: whatever came behind it could not be read.
-    broken: bool,
 }
 
 impl<W: Write> Recording<W> {
@@ -77,10 +74,10 @@ impl<W: Write> Recording<W> {
     /// # Errors
     /// Of writing.
     pub fn new(to: W, about: &About) -> io::Result<Self> {
-        let mut recording = Self { to, blocks: Vec::new(), phones: 0, transfers: 0, broken: false };
-        blocks::section(&mut recording.blocks, MADE_UP, &about.system, &about.program);
-        blocks::interface(&mut recording.blocks, USB_LINUX_MMAPPED as u16, "cable");
-        recording.write()?;
+        let mut recording = Self { sink: Sink::new(to), phones: 0, transfers: 0 };
+        blocks::section(&mut recording.sink.blocks, MADE_UP, &about.system, &about.program);
+        blocks::interface(&mut recording.sink.blocks, USB_LINUX_MMAPPED as u16, "cable");
+        recording.sink.write()?;
         Ok(recording)
     }
 
@@ -93,7 +90,7 @@ impl<W: Write> Recording<W> {
         let remark = Remark::Opened(seen.clone()).text();
         self.descriptor(at, 1, &device_descriptor(seen), Some(&remark));
         self.descriptor(at, 2, &configuration(seen.speed), None);
-        self.write()
+        self.sink.write()
     }
 
     /// Note that the link takes only so many bytes at once, right behind [`Recording::opened`].
@@ -112,7 +109,7 @@ impl<W: Write> Recording<W> {
         for chunk in bytes.chunks(LONGEST) {
             self.passed(at, direction, chunk, 0, None)?;
         }
-        self.write()
+        self.sink.write()
     }
 
     /// Bytes passed that a file beside the recording keeps.
@@ -126,7 +123,7 @@ impl<W: Write> Recording<W> {
             return Err(invalid("the name of a file is too long to be referred to"));
         }
         self.passed(at, direction, &[], length, Some(&remark))?;
-        self.write()
+        self.sink.write()
     }
 
     /// A remark; a long one is split. One of bytes that are missing has their number for its length.
@@ -142,7 +139,7 @@ impl<W: Write> Recording<W> {
             self.sign(at, 0, absent, &Remark::Note(now.to_owned()));
             rest = later;
             if rest.is_empty() {
-                return self.write();
+                return self.sink.write();
             }
         }
     }
@@ -153,7 +150,7 @@ impl<W: Write> Recording<W> {
     /// Of writing.
     pub fn closed(&mut self, at: Duration) -> io::Result<()> {
         self.sign(at, ESHUTDOWN, 0, &Remark::Closed);
-        self.write()
+        self.sink.write()
     }
 
     /// Hands everything on to the operating system.
@@ -161,23 +158,12 @@ impl<W: Write> Recording<W> {
     /// # Errors
     /// Of writing.
     pub fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
+        self.sink.flush()
     }
 
     /// What it was written to.
     pub fn into_inner(self) -> W {
-        self.to
-    }
-
-    fn write(&mut self) -> io::Result<()> {
-        let written = if self.broken {
-            Err(io::Error::other("the recording could not be written before"))
-        } else {
-            self.to.write_all(&self.blocks)
-        };
-        self.broken |= written.is_err();
-        self.blocks.clear();
-        written
+        self.sink.into_inner()
     }
 
     /// A bulk transfer with these bytes, or with as many absent ones.
@@ -245,7 +231,7 @@ impl<W: Write> Recording<W> {
             ((before / 127) as u16 + 1, if self.phones == 0 { 0 } else { (before % 127) as u8 + 1 });
         let captured = (data.len() as u32).saturating_add(absent);
         let header = event.header(at, bus, device, captured);
-        blocks::packet(&mut self.blocks, at, &[&header, data], absent, remark);
+        blocks::packet(&mut self.sink.blocks, at, &[&header, data], absent, remark);
     }
 }
 
