@@ -42,12 +42,14 @@ impl Virsh {
     /// # Errors
     /// No virsh, no libvirt, no such domain, or it is not running.
     pub fn open(name: &str, connect: Option<&str>) -> Result<Self, VmError> {
+        // Not asked first: that would be a connection to the other computer.
+        connect.map_or(Ok(()), of_this_computer)?;
         Self::with(Program::new("virsh", connect), name)
     }
 
     fn with(program: Program, name: &str) -> Result<Self, VmError> {
         let mut domain = Self { program, name: name.to_owned(), checked: Instant::now(), strikes: 0 };
-        domain.is_here()?;
+        of_this_computer(domain.say(&["uri"], None)?.trim())?;
         match domain.state()?.as_str() {
             "shut off" | "crashed" | "in shutdown" => Err(VmError::NotRunning {
                 name: domain.name.clone(),
@@ -55,16 +57,6 @@ impl Virsh {
             }),
             _ => Ok(domain),
         }
-    }
-
-    /// Bus and address are those of this computer: another one would take whatever has them there.
-    fn is_here(&self) -> Result<(), VmError> {
-        let uri = self.say(&["uri"], None)?.trim().to_owned();
-        let (scheme, rest) = uri.split_once("://").unwrap_or((&uri, ""));
-        let host = rest.split('/').next().unwrap_or_default();
-        let local = host.is_empty() || host == "localhost";
-        let transport = scheme.split_once('+').map_or("unix", |(_, transport)| transport);
-        if local && transport == "unix" { Ok(()) } else { Err(VmError::Elsewhere(uri)) }
     }
 
     /// The same to a domain that was there: one that is switched off has gone.
@@ -233,6 +225,15 @@ impl Machine for Virsh {
             format!("{}, with the same FILE", line("detach-device")),
         ]
     }
+}
+
+/// Bus and address are those of this computer: the libvirt of another one would take whatever has them there.
+fn of_this_computer(uri: &str) -> Result<(), VmError> {
+    let (scheme, rest) = uri.split_once("://").unwrap_or((uri, ""));
+    let host = rest.split('/').next().unwrap_or_default();
+    let local = host.is_empty() || host == "localhost";
+    let transport = scheme.split_once('+').map_or("unix", |(_, transport)| transport);
+    if local && transport == "unix" { Ok(()) } else { Err(VmError::Elsewhere(uri.to_owned())) }
 }
 
 /// No other run's.

@@ -176,7 +176,7 @@ fn a_dry_run_says_what_would_be_done_and_asks_for_nothing_that_changes_anything(
 #[test]
 fn what_cannot_be_is_told_with_its_cure() {
     let computer = Computer::new();
-    let cases: [(&[&str], i32, &str, &str); 6] = [
+    let cases: [(&[&str], i32, &str, &str); 7] = [
         (&["attach", "winpx"], 2, "vm/no-domain", "there are winxp, win7"),
         (
             &["attach", "winxp", "--guest-port", "1"],
@@ -186,6 +186,12 @@ fn what_cannot_be_is_told_with_its_cure() {
         ),
         (&["attach", "winxp", "--guest-port", "5"], 2, "vm/no-port", "the ports 1 to 4"),
         (&["attach", "winxp", "--guest-bus", "7"], 2, "vm/no-bus", "there are 0"),
+        (
+            &["attach", "winxp", "--connect", "qemu+ssh://host/system"],
+            1,
+            "qemu+ssh://host/system is on another computer [vm/elsewhere]",
+            "the computer that the phone is plugged into",
+        ),
         (&["attach", "--qmp", "/nonexistent/qmp"], 1, "vm/no-socket", "-qmp unix:SOCKET"),
         (&["attach"], 2, "required arguments were not provided", "DOMAIN"),
     ];
@@ -195,6 +201,7 @@ fn what_cannot_be_is_told_with_its_cure() {
         assert_eq!(out.status.code(), Some(code), "{words:?}: {text}");
         assert!(text.contains(what) && text.contains(cure), "{words:?}: {text}");
     }
+    assert!(!computer.text("calls").contains("ssh"), "nothing is asked of the other computer");
     fs::write(computer.at("off"), "").unwrap();
     let text = said(&computer.run(&["attach", "winxp"]));
     assert!(
@@ -205,6 +212,10 @@ fn what_cannot_be_is_told_with_its_cure() {
     fs::remove_file(computer.at("off")).unwrap();
     let text = said(&computer.run(&["attach", "winxp"]));
     assert!(text.contains("vm/no-controller") && text.contains("qemu-xhci"), "{text}");
+    fs::remove_dir_all(computer.at("root/sys")).unwrap();
+    let text_without_usb = said(&computer.run(&["attach", "winxp"]));
+    assert!(text_without_usb.contains("this system has no USB bus"), "{text_without_usb}");
+    fs::create_dir_all(computer.at("root/sys/bus/usb/devices")).unwrap();
     fs::write(computer.at("none.xml"), "what?").unwrap();
     let text = said(&computer.run(&["attach", "winxp"]));
     assert!(text.contains("virsh dumpxml cannot be read"), "{text}");

@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use bromide_job::event::Event as JobEvent;
 use bromide_link::Cancel;
-use bromide_link::usb::WantedPort;
+use bromide_link::usb::{WantedPort, list};
 use bromide_proto::bus::Face;
 use bromide_vm::{Event, Follower, VmError, Wish};
 use clap::Args;
 
 use super::{FaceArg, Guest, advice, plan, tell};
 use crate::choose::port_chain;
-use crate::cmd::devices::Place;
+use crate::cmd::devices::{Place, no_bus};
 use crate::front::Front;
 use crate::report::Failure;
 use crate::usb_recording::{self, UsbRecording};
@@ -76,11 +76,13 @@ pub(crate) struct Attach {
 /// `bromide vm attach`: until Ctrl-C, which is how it is meant to end, or until the machine is switched off.
 pub(crate) fn attach(args: &Attach, front: &mut Front, cancel: &Cancel) -> Result<(), Failure> {
     let failed = |e: &VmError| advice::failure(e, &args.guest);
+    // Known before anything is waited for.
+    let places = args.place.places();
+    list(&places).map_err(|e| no_bus(&e, &places))?;
     let mut machine = args.guest.machine()?;
     let guest = machine.look().map_err(|e| failed(&e))?;
     let port = guest.choose(args.guest_bus.as_deref(), args.guest_port).map_err(|e| failed(&e))?;
     let faces: Vec<Face> = args.faces.iter().map(|face| face.face()).collect();
-    let places = args.place.places();
     let wish = Wish { places, port: args.port.clone(), faces, guest_reset: args.guest_reset };
     if args.dry_run {
         return plan::show(machine.as_ref(), &port, &wish, front);
