@@ -79,6 +79,7 @@ impl Chooser {
         let mut end = self.choose(&mut to);
         self.sort.end();
         self.tell();
+        self.recorded.lost += self.losses.left();
         if to.flush().is_err() && matches!(end, End::Asked) {
             end = End::Unwritten;
         }

@@ -23,6 +23,9 @@ pub(super) struct Losses {
 #[derive(Debug, Default)]
 struct Device {
     under_way: HashMap<u8, VecDeque<u64>>,
+    /// Transfers that a later one has overtaken: either their end was lost, or they are being taken back, which the
+    /// controller tells late.
+    overtaken: HashSet<(u8, u64)>,
     /// The device was there before the recording, and transfers may be under way that nobody saw submitted: they end
     /// before the first one that was.
     was_there: bool,
@@ -37,6 +40,11 @@ impl Losses {
         self.devices.entry(event.device()).or_insert_with(fresh).shown_by(event)
     }
 
+    /// How many more are missing, now that nothing comes any more.
+    pub(super) fn left(&self) -> u64 {
+        self.devices.values().map(|device| device.overtaken.len() as u64).sum()
+    }
+
     /// This device was there before the recording.
     pub(super) fn was_there(&mut self, device: Address) {
         self.devices.insert(device, Device { was_there: true, ..Device::default() });
@@ -49,19 +57,24 @@ impl Device {
         let queue = self.under_way.entry(endpoint).or_default();
         let place = queue.iter().position(|it| *it == id);
         if event.step() == UsbmonStep::Submitted {
-            let ended_unseen = place.and_then(|place| queue.remove(place)).is_some();
+            let unseen = place.and_then(|place| queue.remove(place)).is_some();
+            let ended_unseen = self.overtaken.remove(&(endpoint, id)) || unseen;
             queue.push_back(id);
             let too_many = queue.len() > MOST_UNDER_WAY && queue.pop_front().is_some();
             return u64::from(ended_unseen) + u64::from(too_many);
         }
         let Some(place) = place else {
+            if self.overtaken.remove(&(endpoint, id)) {
+                // Taken back, told late; a good end is told in its turn, so this is that of a new transfer.
+                return u64::from(event.step() == UsbmonStep::Completed(0));
+            }
             return u64::from(!self.was_there || self.settled.contains(&endpoint));
         };
         self.settled.insert(endpoint);
         if event.step() == UsbmonStep::Completed(0) {
-            // Those in front of it have ended too.
-            queue.drain(..=place);
-            return place as u64;
+            // Those in front of it have ended too, or are about to.
+            self.overtaken.extend(queue.drain(..=place).take(place).map(|id| (endpoint, id)));
+            return 0;
         }
         queue.remove(place);
         0
@@ -100,8 +113,29 @@ mod tests {
         let queue = [(b'S', 1, 0x81), (b'S', 2, 0x81), (b'S', 3, 0x81)];
         assert_eq!(lost(&mut losses, &queue), 0);
         // The end of 1 and its new beginning are gone.
-        assert_eq!(lost(&mut losses, &[(b'C', 2, 0x81)]), 1);
+        assert_eq!(lost(&mut losses, &[(b'C', 2, 0x81)]), 0);
+        assert_eq!(losses.left(), 1, "if nothing more comes");
         assert_eq!(lost(&mut losses, &[(b'S', 2, 0x81), (b'C', 3, 0x81), (b'C', 1, 0x81)]), 1);
+        assert_eq!(losses.left(), 0);
+    }
+
+    #[test]
+    fn a_transfer_that_is_taken_back_and_told_late_is_no_loss() {
+        let mut losses = Losses::default();
+        let queue = [(b'S', 1, 0x81), (b'S', 2, 0x81), (b'S', 3, 0x81), (b'C', 2, 0x81)];
+        assert_eq!(lost(&mut losses, &queue), 0);
+        for id in [1, 3] {
+            let back = Seen { status: -104, ..Seen::bulk(id, b'C', 0x81, 5, &[]) };
+            assert_eq!(losses.shown_by(&back.event()), 0);
+        }
+        assert_eq!(losses.left(), 0);
+    }
+
+    #[test]
+    fn a_transfer_that_begins_again_after_it_was_overtaken_has_lost_its_end() {
+        let mut losses = Losses::default();
+        let queue = [(b'S', 1, 0x81), (b'S', 2, 0x81), (b'C', 2, 0x81), (b'S', 1, 0x81)];
+        assert_eq!(lost(&mut losses, &queue), 1);
     }
 
     #[test]
