@@ -117,9 +117,6 @@ pub enum VmError {
     /// This computer's USB cannot be watched.
     #[error("{0}")]
     Usb(String),
-    /// The user wishes to stop.
-    #[error("stopped by the user")]
-    Cancelled,
 }
 
 impl VmError {
@@ -150,7 +147,6 @@ impl VmError {
             Self::PhoneGone(_) => "vm/phone-gone",
             Self::Refused(_) => "vm/refused",
             Self::Usb(_) => "usb/list",
-            Self::Cancelled => "link/cancelled",
         }
     }
 }

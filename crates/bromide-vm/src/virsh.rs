@@ -14,17 +14,17 @@ use crate::guest::{Guest, GuestPort, Held};
 use crate::machine::{HostDevice, Machine};
 use run::{Program, Said};
 
-/// What this tool's devices are called in a domain, with the run's process behind it. libvirt leaves aliases that begin with `ua-` to its users.
+/// What this tool's devices are called in a domain, with the run's process behind it. libvirt leaves aliases
+/// that begin with `ua-` to its users.
 pub(crate) const OURS: &str = "ua-bromide-phone-";
 
 /// Standard input as a file. `/dev/stdin` is a link that a bare system may lack.
 const INPUT: &str = if cfg!(target_os = "linux") { "/proc/self/fd/0" } else { "/dev/stdin" };
 
-/// So many times in a row it may fail to answer that.
-const STRIKES: u8 = 3;
-
 /// How often libvirt is asked whether the domain still runs.
 const CHECK: Duration = Duration::from_secs(5);
+/// So many times in a row it may fail to answer that.
+const STRIKES: u8 = 3;
 
 /// A domain.
 #[derive(Debug)]
@@ -50,11 +50,9 @@ impl Virsh {
     fn with(program: Program, name: &str) -> Result<Self, VmError> {
         let mut domain = Self { program, name: name.to_owned(), checked: Instant::now(), strikes: 0 };
         of_this_computer(domain.say(&["uri"], None)?.trim())?;
-        match domain.state()?.as_str() {
-            "shut off" | "crashed" | "in shutdown" => Err(VmError::NotRunning {
-                name: domain.name.clone(),
-                state: domain.state().unwrap_or_default(),
-            }),
+        let state = domain.state()?;
+        match state.as_str() {
+            "shut off" | "crashed" | "in shutdown" => Err(VmError::NotRunning { name: domain.name, state }),
             _ => Ok(domain),
         }
     }

@@ -22,7 +22,6 @@ pub(super) fn failure(error: &VmError, guest: &Guest) -> Failure {
         | VmError::NoPort { .. }
         | VmError::PortTaken { .. }
         | VmError::SeveralPhones(_) => exit::USAGE,
-        VmError::Cancelled => exit::INTERRUPTED,
         _ => exit::FAILED,
     };
     let advice = of(error, guest).unwrap_or_default();
@@ -97,7 +96,7 @@ pub(super) fn of(error: &VmError, guest: &Guest) -> Option<String> {
              sudo apt install qemu-system-x86)"
                 .into()
         }
-        VmError::Gone | VmError::NoDevice(_) | VmError::PhoneGone(_) | VmError::Refused(_) | VmError::Cancelled => {
+        VmError::Gone | VmError::NoDevice(_) | VmError::PhoneGone(_) | VmError::Refused(_) => {
             return None;
         }
     })
